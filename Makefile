@@ -1,0 +1,36 @@
+# Everything a person needs to build, try and test syncd. `make help` lists it.
+PYTHON ?= python3.11
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: help demo test lint bench bed soak clean
+help:             ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "syncd needs $(PYTHON) on the PATH (or: make PYTHON=/path/to/python)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
+	@touch $@
+
+demo: $(STAMP)    ## the whole job on an embedded world on loopback, about a minute
+	$(BIN)/syncd demo
+
+test: $(STAMP)    ## all tests; what this machine lacks is skipped with the reason and a count
+	$(BIN)/python -m pytest tests
+
+lint: $(STAMP)    ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)   ## measure the budgets of docs/design and print what was measured
+	$(BIN)/python -m bench.propagation
+
+bed: $(STAMP)     ## build the real servers (kube-apiserver, etcd, Elasticsearch) into a cache folder
+	$(BIN)/python -m tests.bed build
+
+clean:            ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -1,0 +1,294 @@
+"""The sockets in the wall: what the engine needs of the world, and nothing of how it is done.
+
+Each port has one contract-test class in tests/contract that every implementation passes, fakes included. Errors are
+those of `syncd.core.errors`; a library's own exception never crosses a port. Every call takes a Deadline and returns or
+raises by then; what hangs inside a library is unblocked by closing its connection from outside.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Literal, Protocol
+
+from syncd.core.bundle import Cert, Digest
+from syncd.core.model import (
+    Alias,
+    ClusterState,
+    Link,
+    LogPosition,
+    NodeName,
+    Ownership,
+    Process,
+    Seen,
+)
+
+Ring = Callable[[str], None]
+"""Called with a reason; says "look", carries no data."""
+
+
+def now() -> datetime:
+    """The wall clock, the one place that reads it."""
+    return datetime.now(UTC)  # noqa: TID251 - this is that place
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment on the monotonic clock by which a call must have returned."""
+
+    moment: float
+
+    @classmethod
+    def after(cls, seconds: float) -> "Deadline":
+        """The moment so many seconds from now."""
+        return cls(monotonic() + seconds)
+
+    def left(self) -> float:
+        """Seconds left; never negative."""
+        return max(0.0, self.moment - monotonic())
+
+    def at_most(self, seconds: float) -> "Deadline":
+        """The earlier of this and so many seconds from now."""
+        return Deadline(min(self.moment, monotonic() + seconds))
+
+
+# --- kubernetes, files: where CAs are published, where syncd remembers, who may write -----------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a source holds now."""
+
+    content: bytes
+    version: str
+    """Changes when the content does: a resource version, or a digest."""
+    uid: str = ""
+    """Changes when the object is made anew."""
+
+
+class Source(Protocol):
+    """Where a remote's CA is published, read by name."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: `secret elastic/quickstart-es-transport-certs-public`."""
+
+    def read(self, deadline: Deadline) -> Reading:
+        """The published bytes.
+
+        Raises SourceError: `source_not_found`, `source_forbidden`, `source_unreachable`, `source_no_key`,
+        `source_too_large`, `source_unreadable`.
+        """
+
+    def endpoints(self, deadline: Deadline) -> int:
+        """How many endpoints the remote has (`status.availableNodes` of its Elasticsearch resource).
+
+        Raises SourceError; `endpoints_not_told` where the source cannot know.
+        """
+
+
+class Bell(Protocol):
+    """Something that may ring: a watch, a changed file, the clock, a signal."""
+
+    def start(self, ring: Ring) -> None:
+        """Begin to ring, from a thread of its own; survives every fault by itself."""
+
+    def stop(self) -> None:
+        """Stop ringing; returns within two seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The state document as it is stored."""
+
+    text: str | None
+    """None: there is none yet."""
+    version: str | None
+    """What a save must present; None: nothing is there yet."""
+
+
+class StateStore(Protocol):
+    """Where syncd's memory of one cluster lives: one readable, capped document."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: `configmap syncd/syncd-onprem`."""
+
+    def load(self, deadline: Deadline) -> Stored:
+        """The document. Raises StateError (`state_unreachable`, `state_forbidden`)."""
+
+    def save(self, text: str, expect: str | None, deadline: Deadline) -> str:
+        """Replace the document if it is still the expected version; returns the new version.
+
+        Raises StateConflict when somebody else wrote first (nothing is written), StateError otherwise.
+        """
+
+
+class Permit(Protocol):
+    """The right to change a cluster: held by one process at a time (a Lease, or a file lock)."""
+
+    @property
+    def owner(self) -> str:
+        """A stable name for this installation of syncd, the same after a restart."""
+
+    def start(self, ring: Ring) -> None:
+        """Begin to try for it and to keep it; rings when it is gained or lost."""
+
+    def valid(self) -> bool:
+        """Whether it is held, now, by the local clock: asked again before each step."""
+
+    def holder(self) -> str:
+        """Who holds it, as far as is known; empty: nobody."""
+
+    def stop(self) -> None:
+        """Give it back."""
+
+
+class Notices(Protocol):
+    """Kubernetes Events on the source, or a log line where there is no Kubernetes. Never raises."""
+
+    def tell(self, kind: Literal["Normal", "Warning"], reason: str, text: str) -> None:
+        """One event; repeated ones are counted, not multiplied."""
+
+
+# --- ssh, local: a node's host -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A regular file as it was found."""
+
+    content: bytes = field(repr=False)
+    owner: Ownership
+    modified: int
+    """Seconds since the epoch on the host's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What a command on a host did."""
+
+    exit_code: int
+    stdout: bytes = field(repr=False)
+    stderr: bytes = field(repr=False)
+
+
+class Stream(Protocol):
+    """A connected byte stream."""
+
+    def send(self, data: bytes, deadline: Deadline) -> None:
+        """Send all of it. Raises HostError."""
+
+    def receive(self, limit: int, deadline: Deadline) -> bytes:
+        """At least one byte, or b"" at the end. Raises HostError."""
+
+    def close(self) -> None:
+        """Close; never raises."""
+
+
+class Host(Protocol):
+    """A node's host through its transport.
+
+    Every method raises HostError with one of these rules: `unreachable`, `host_key`, `authentication`, `sudo`, `sftp`,
+    `no_permission`, `not_a_file`, `too_large`, `disk_full`, `read_only`, `not_atomic` (the server lacks an extension
+    that a safe write needs), `tunnel_refused`, `timeout`, `io`.
+    """
+
+    def read(self, path: str, limit: int, deadline: Deadline) -> Found | None:
+        """A regular file's bytes, owner and time; None: nothing is there.
+
+        A symlink, directory, FIFO or device is HostError `not_a_file`: it is never followed nor opened.
+        More bytes than the limit: `too_large`.
+        """
+
+    def owner(self, path: str, deadline: Deadline) -> Ownership | None:
+        """Owner and mode of a file or folder (not of what a symlink points to); None: nothing is there."""
+
+    def put(self, path: str, content: bytes, owner: Ownership, expect: Digest | None, deadline: Deadline) -> Found:
+        """Replace a file whole or not at all, and return what was read back.
+
+        Temp beside the target, exclusive; owner and mode before the first byte is readable by others; fsync; the target
+        checked against `expect` (SHA-256 of its bytes; None: absent) right before the atomic rename; read back.
+        Raises ChangedUnderneath when the target is not what was expected; the temp file is removed in every case, and
+        left-overs of crashed writes (same prefix) are swept.
+        """
+
+    def fix_owner(self, path: str, owner: Ownership, expect: Digest, deadline: Deadline) -> None:
+        """Repair owner and mode of an unchanged file without touching its content or time."""
+
+    def log_position(self, path: str, deadline: Deadline) -> LogPosition | None:
+        """How far a log file is written; None: there is none."""
+
+    def log_since(self, position: LogPosition, limit: int, deadline: Deadline) -> tuple[bytes, LogPosition]:
+        """What was appended since (at most `limit` bytes), and the position after it.
+
+        A rotated log (other inode, or smaller than the offset) is read from its beginning.
+        """
+
+    def run(self, argv: Sequence[str], stdin: bytes, limit: int, deadline: Deadline) -> CommandResult:
+        """Run a command; output beyond the limit is cut; a command over its deadline is ended."""
+
+    def dial(self, address: str, port: int, deadline: Deadline) -> Stream:
+        """A TCP connection made from this host (over SSH: a direct-tcpip channel)."""
+
+    def close(self) -> None:
+        """Let go of what is held; the next call connects anew."""
+
+
+class Fleet(Protocol):
+    """All hosts of a cluster, and how many of them may be spoken to at once."""
+
+    def host(self, name: NodeName) -> Host:
+        """The host of a node."""
+
+    def close(self) -> None:
+        """Close all connections from outside, which ends what hangs in them."""
+
+
+# --- elasticsearch, tls ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAnswer:
+    """What one node says of itself at its own address."""
+
+    process: Process
+    trust_paths: Seen[frozenset[str]]
+    """Absolute paths; Unknown where the version or a privilege does not allow it."""
+    links: tuple[Link, ...]
+
+
+class Elasticsearch(Protocol):
+    """The self-managed cluster's REST API.
+
+    Methods raise ClusterError with one of these rules: `es_unreachable`, `es_tls`, `es_unauthorized`, `es_forbidden`,
+    `es_unhealthy`, `es_no_such_node`, `es_owner`, `es_error`.
+    """
+
+    def cluster(self, deadline: Deadline) -> ClusterState:
+        """Health, nodes, licence and owner, from any of the configured URLs."""
+
+    def node(self, name: NodeName, deadline: Deadline) -> NodeAnswer:
+        """One node, asked at its own address; `es_no_such_node` when another node answers there."""
+
+    def reconnect(self, name: NodeName, alias: Alias, deadline: Deadline) -> bool:
+        """Whether the link is up after `GET _resolve/cluster/<alias>:*`, which is a free attempt to reconnect."""
+
+    def claim(self, owner: str, expect: str | None, deadline: Deadline) -> None:
+        """Set `cluster.metadata.syncd.owner` if it is still what was expected; raises ClusterError `es_owner`."""
+
+    def close(self) -> None:
+        """Close the connections."""
+
+
+class Handshakes(Protocol):
+    """TLS handshakes made to look, not to talk."""
+
+    def presented(self, stream: Stream, server_name: str | None, deadline: Deadline) -> tuple[Cert, ...]:
+        """The chain that the peer presents, leaf first, verified by nobody yet. Raises HostError `tls`."""
+
+    def accepted_names(self, stream: Stream, deadline: Deadline) -> tuple[str, ...]:
+        """The subjects (RFC 4514) that a server names in its CertificateRequest, which are its loaded trust.
+
+        Raises HostError `tls`.
+        """
