@@ -147,7 +147,7 @@ class RemoteSeen:
     presented: tuple[Presented, ...]
     """The latest sighting of each distinct leaf."""
     endpoints: Seen[int]
-    """How many distinct leaves there should be: `status.availableNodes` of the Elasticsearch resource, or configured."""
+    """How many distinct leaves there should be: `status.availableNodes` of the resource, or configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +270,8 @@ class Observed:
     """What the prover has seen since the daemon started."""
     strangers: Mapping[Alias, Seen[Presented]] = field(default_factory=dict)
     """What the remotes of other aliases present, which dial with the same trust file."""
+    standby: str = ""
+    """Not empty: somebody else holds the permit, and who."""
 
 
 # --- what the operator wants -------------------------------------------------------------------------------------
@@ -346,6 +348,8 @@ class PutFile:
     removed: tuple[Cert, ...]
     why: str
     urgent: bool = False
+    log: str | None = None
+    """The node's log file, whose position is noted before the write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,6 +414,8 @@ class Plan:
 
     cluster: str
     now: tuple[Step, ...] = ()
+    later: tuple[tuple[Step, str], ...] = ()
+    """Steps that would be taken but for a brake, with the rule that holds them."""
     holds: tuple[Hold, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     claims: Mapping[NodeName, tuple[Claim, ...]] = field(default_factory=dict)
@@ -417,6 +423,8 @@ class Plan:
     """Per node the evidence that its process has loaded the file as it is; None: not proven yet."""
     rotations: Mapping[Alias, str] = field(default_factory=dict)
     """Kind of a change of CA that is under way."""
+    memory: Memory | None = field(default=None, repr=False)
+    """What is to be remembered after this pass; None: the stored state must not be written over."""
     wake_at: datetime | None = None
 
 
@@ -429,6 +437,8 @@ class Outcome:
     rule: str = ""
     text: str = ""
     at: datetime | None = None
+    written: Written | None = None
+    """For a file that was written: where its proof of load is to be looked for."""
 
 
 @dataclass(frozen=True, slots=True)

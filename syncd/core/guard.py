@@ -1,0 +1,97 @@
+"""The last look at a plan before any of it is carried out; pure, and it trusts nothing that made the plan.
+
+A step that would break something that works becomes a hold; the other steps go on.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from syncd.core.bundle import Cert, read_trust_file
+from syncd.core.errors import BundleError, UnsafePlan
+from syncd.core.model import (
+    Alias,
+    Hold,
+    Known,
+    Memory,
+    NodeSeen,
+    Observed,
+    Plan,
+    Presented,
+    PutFile,
+    Step,
+    Unknown,
+)
+from syncd.core.trust import verifies
+
+
+def guard(plan: Plan, seen: Observed, now: datetime) -> Plan:
+    """The plan without the steps that are not safe, each of which is now a hold `guard_<rule>`."""
+    safe: list[Step] = []
+    holds: list[Hold] = []
+    for step in plan.now:
+        try:
+            check(step, plan.memory, seen, now)
+        except UnsafePlan as error:
+            subject = step.node if isinstance(step, PutFile) else plan.cluster
+            holds.append(Hold(subject, f"guard_{error.rule}", error.text))
+        else:
+            safe.append(step)
+    return replace(plan, now=tuple(safe), holds=(*plan.holds, *holds)) if holds else plan
+
+
+def check(step: Step, memory: Memory | None, seen: Observed, now: datetime) -> None:
+    """Raise UnsafePlan where a step would take trust away that something live relies on."""
+    if not isinstance(step, PutFile):
+        return
+    node = seen.nodes[step.node]
+    new = _parsed(step)
+    if not isinstance(node.file, Known):
+        return
+    old = node.file.value
+    removed = set(old.trust.certs) - set(new)
+    if removed != set(step.removed):
+        raise UnsafePlan("mismatch", "the content does not do what the step says")
+    before = set(old.trust.certs) - _revoked(removed, memory)
+    if not before <= set(new):
+        _no_chain_orphaned(_live(node, seen), before, new, now)
+
+
+def _parsed(step: PutFile) -> tuple[Cert, ...]:
+    try:
+        return read_trust_file(step.content).certs
+    except BundleError as error:
+        raise UnsafePlan("unreadable", f"the new content would not parse: {error.text}") from error
+
+
+def _revoked(removed: Iterable[Cert], memory: Memory | None) -> set[Cert]:
+    """What a person has consented to lose."""
+    return {cert for cert in removed if memory and cert.fingerprint in memory.revoked}
+
+
+def _no_chain_orphaned(
+    live: Iterable[tuple[Alias, Presented | Unknown]], before: Iterable[Cert], new: tuple[Cert, ...], now: datetime
+) -> None:
+    anchors = tuple(before)
+    for alias, sight in live:
+        if isinstance(sight, Unknown):
+            text = f"what the remote {alias} presents is not known ({sight.text}), and it dials with the same file"
+            raise UnsafePlan("alias_unseen", text)
+        if verifies(sight.chain, anchors, now).ok and not verifies(sight.chain, new, now).ok:
+            text = f"{sight.address} ({alias}) presents {sight.leaf.short}, which would no longer verify"
+            raise UnsafePlan("orphans_chain", text)
+
+
+def _live(node: NodeSeen, seen: Observed) -> Iterable[tuple[Alias, Presented | Unknown]]:
+    """Every chain that a connection of this node may meet: of our remotes and of the others'."""
+    for alias, handshake in node.handshakes.items():
+        if isinstance(handshake, Known):
+            yield alias, handshake.value
+    for alias, remote in seen.remotes.items():
+        if remote.presented:
+            yield alias, max(remote.presented, key=lambda sight: sight.at)
+    for alias, stranger in seen.strangers.items():
+        if isinstance(stranger, Known):
+            yield alias, stranger.value
+        elif isinstance(stranger, Unknown):
+            yield alias, stranger

@@ -1,0 +1,196 @@
+"""syncd's own memory as a readable document, and how what is seen changes it.
+
+The memory is history: dates, origins, evidence, and what people asked for. It is never a source of trust, so losing it
+means only that certificates whose origin was in it become `foreign` and stay until a person says otherwise.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from datetime import datetime
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from syncd.core.bundle import Cert, Fingerprint
+from syncd.core.errors import StateError
+from syncd.core.model import Alias, CaRecord, Known, LogPosition, Memory, NodeName, Observed, Request, Sighting, Written
+
+VERSION = 1
+_MOST_RETIRED = 50
+_MOST_ANSWERS = 20
+T = TypeVar("T")
+
+
+def dump(memory: Memory, cluster: str) -> str:
+    """The document, for people as much as for syncd."""
+    body = {"version": VERSION, "cluster": cluster, **asdict(memory)}
+    return json.dumps(body, indent=1, default=_plain, sort_keys=True) + "\n"
+
+
+def parse(text: str, where: str) -> Memory:
+    """The memory from its document.
+
+    Raises StateError `state_newer` (made by a later syncd: must not be written over) or `state_damaged`.
+    """
+    try:
+        body = json.loads(text)
+        version = body.pop("version")
+        body.pop("cluster", None)
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise _damaged(where, error) from error
+    if isinstance(version, int) and version > VERSION:
+        raise StateError(
+            "state_newer",
+            f"the state was written by a later syncd (format {version}, this one knows {VERSION})",
+            where=where,
+            cure="Run that version again, or remove the state to start afresh with caution",
+        )
+    try:
+        return _build(Memory, body)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(where, error) from error
+
+
+def note_published(memory: Memory, alias: Alias, ca: Cert, now: datetime) -> Memory:
+    """The memory after a CA was seen published and accepted: it is current, and what was current is superseded."""
+    others = [_supersede(record, alias, now) for record in memory.cas if not _same(record, alias, ca.fingerprint)]
+    known = memory.record(ca.fingerprint, alias)
+    again = replace(known, superseded_at=None, retired_at=None, origin="eck") if known else None
+    current = again or _record(alias, ca, now)
+    return replace(memory, cas=_capped((*others, current)))
+
+
+def note_adopted(memory: Memory, alias: Alias, cert: Cert, now: datetime) -> Memory:
+    """The memory after a person said that a foreign certificate is an old CA of a remote: it will retire by proof."""
+    if memory.record(cert.fingerprint, alias):
+        return memory
+    return replace(memory, cas=(*memory.cas, replace(_record(alias, cert, now), origin="adopted", superseded_at=now)))
+
+
+def note_retired(memory: Memory, alias: Alias, fingerprint: Fingerprint, now: datetime) -> Memory:
+    """The memory after a CA was proven unneeded."""
+    cas = (
+        replace(record, retired_at=now) if _same(record, alias, fingerprint) and not record.retired_at else record
+        for record in memory.cas
+    )
+    return replace(memory, cas=tuple(cas))
+
+
+def note_proofs(memory: Memory, proven: Mapping[NodeName, Sighting | None]) -> Memory:
+    """The memory with the evidence that holds now; evidence of ended processes and old files is dropped."""
+    current = tuple(sight for _, sight in sorted(proven.items()) if sight is not None)
+    kept = tuple(old for old in memory.proofs if old.node not in proven)
+    proofs = tuple(_first_seen(memory, sight) for sight in current)
+    return replace(memory, proofs=kept + proofs)
+
+
+def note_written(memory: Memory, written: tuple[Written, ...]) -> Memory:
+    """The memory after files were written: one record per node and context."""
+    fresh = {(record.node, record.context) for record in written}
+    kept = tuple(record for record in memory.writes if (record.node, record.context) not in fresh)
+    return replace(memory, writes=tuple(sorted(kept + written, key=lambda record: record.node)))
+
+
+def note_answers(memory: Memory, answers: Mapping[str, str]) -> Memory:
+    """The memory without the requests that were carried out, and with what came of them."""
+    left = tuple(request for request in memory.requests if request.id not in answers)
+    return replace(memory, requests=left, answered=(*memory.answered, *answers.items())[-_MOST_ANSWERS:])
+
+
+def ask(memory: Memory, request: Request) -> Memory:
+    """The memory with one more request."""
+    return replace(memory, requests=(*memory.requests, request))
+
+
+def certs_on_nodes(seen: Observed) -> dict[Fingerprint, Cert]:
+    """Every certificate in any managed file that could be read."""
+    files = [node.file.value for node in seen.nodes.values() if isinstance(node.file, Known)]
+    return {cert.fingerprint: cert for file in files for cert in file.trust.certs}
+
+
+def _record(alias: Alias, ca: Cert, now: datetime) -> CaRecord:
+    return CaRecord(ca.fingerprint, alias, ca.subject, ca.key, ca.ski, ca.not_after, "eck", now)
+
+
+def _same(record: CaRecord, alias: Alias, fingerprint: Fingerprint) -> bool:
+    return record.alias == alias and record.fingerprint == fingerprint
+
+
+def _supersede(record: CaRecord, alias: Alias, now: datetime) -> CaRecord:
+    if record.alias != alias or record.superseded_at:
+        return record
+    return replace(record, superseded_at=now)
+
+
+def _capped(cas: tuple[CaRecord, ...]) -> tuple[CaRecord, ...]:
+    """Without the oldest of many retired records; what is not retired is never forgotten."""
+    retired = [record for record in cas if record.retired_at]
+    drop = {(record.alias, record.fingerprint) for record in retired[:-_MOST_RETIRED]}
+    return tuple(record for record in cas if (record.alias, record.fingerprint) not in drop)
+
+
+def _first_seen(memory: Memory, sight: Sighting) -> Sighting:
+    """The same evidence with the time when it was first seen, so that the document does not change in each pass."""
+    for old in memory.proofs:
+        if replace(old, at=sight.at) == sight:
+            return old
+    return sight
+
+
+def _damaged(where: str, error: Exception) -> StateError:
+    text = f"the state cannot be read ({type(error).__name__}: {error})"
+    return StateError("state_damaged", text, where=where, cure="syncd starts afresh and keeps what it does not know")
+
+
+def _plain(value: object) -> object:
+    match value:
+        case datetime():
+            return value.isoformat()
+        case frozenset():
+            return sorted(value)
+        case _:
+            raise TypeError(f"cannot store a {type(value).__name__}")
+
+
+_NESTED = (CaRecord, Sighting, Written, Request, LogPosition)
+
+
+def _build(kind: type[T], body: Any) -> T:
+    """A frozen record from plain JSON, with every field checked; unknown fields are an error."""
+    hints = get_type_hints(kind)
+    names = {item.name for item in fields(kind)}  # type: ignore[arg-type]  # every kind here is a dataclass
+    if extra := set(body) - names:
+        raise ValueError(f"unknown field {min(extra)}")
+    return kind(**{name: _value(hints[name], body[name]) for name in names & set(body)})
+
+
+def _value(hint: Any, value: Any) -> Any:
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return None if value is None else _value(args[0], value)
+    if origin is Literal:
+        return _checked(value, value in args, hint)
+    if origin in (tuple, frozenset):
+        items = _checked(value, isinstance(value, list), hint)
+        if origin is tuple and args[-1] is not Ellipsis:
+            return tuple(_value(arg, item) for arg, item in zip(args, items, strict=True))
+        return origin(_value(args[0], item) for item in items)
+    return _scalar(hint, value)
+
+
+def _scalar(hint: Any, value: Any) -> Any:
+    hint = getattr(hint, "__supertype__", hint)
+    if hint is datetime:
+        moment = datetime.fromisoformat(value)
+        return _checked(moment, moment.tzinfo is not None, hint)
+    if hint in _NESTED:
+        return _build(hint, value)
+    if issubclass(hint, str) and hint is not str:
+        return hint(value)
+    return _checked(value, isinstance(value, hint) and not isinstance(value, bool), hint)
+
+
+def _checked(value: Any, fits: bool, hint: Any) -> Any:
+    if not fits:
+        raise ValueError(f"{str(value)[:40]!r} is not a {hint}")
+    return value
