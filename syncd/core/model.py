@@ -9,6 +9,7 @@ from typing import Generic, Literal, NewType, TypeAlias, TypeVar
 from syncd.core.bundle import Cert, Digest, Fingerprint, Published, TrustFile
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 Alias = NewType("Alias", str)
 """A remote cluster's name in `cluster.remote.<alias>.*`."""
@@ -20,10 +21,10 @@ NodeName = NewType("NodeName", str)
 
 
 @dataclass(frozen=True, slots=True)
-class Known(Generic[T]):
+class Known(Generic[T_co]):
     """Looked, and this was there."""
 
-    value: T
+    value: T_co
     at: datetime
 
 
@@ -377,6 +378,8 @@ class Remember:
     """Save syncd's memory."""
 
     memory: Memory = field(repr=False)
+    expect: str | None
+    """Version of the stored state that must still be there."""
     why: str
 
 
@@ -453,6 +456,8 @@ class Report:
     outcomes: tuple[Outcome, ...]
     rang: tuple[str, ...] = ()
     """The bells that led to the pass."""
+    again: datetime | None = None
+    """When something that could not be looked at is tried again."""
 
     @property
     def failures(self) -> tuple[Outcome, ...]:

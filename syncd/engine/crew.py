@@ -1,0 +1,88 @@
+"""Jobs on many nodes at once, of which nobody waits long for a slow one.
+
+One half-dead host must not delay the others: a job that is late goes on in its thread, and rings when it is done; its
+result is handed to whoever asks for the same job next.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Lock
+from typing import Generic, TypeVar
+
+from syncd.core.errors import HostError, SyncdError
+from syncd.ports import Ring
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """A job's result."""
+
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A job's error, one of ours."""
+
+    error: SyncdError
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The job is still running."""
+
+
+Result = Done[T] | Failed | Late
+
+
+class Crew:
+    """A bounded pool of threads that runs at most one job per key at a time."""
+
+    def __init__(self, name: str, workers: int, ring: Ring) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix=name)
+        self._ring = ring
+        self._lock = Lock()
+        self._running: dict[str, Future[object]] = {}
+
+    def each(self, jobs: Mapping[str, Callable[[], T]], patience: float) -> dict[str, Result[T]]:
+        """The result of each job by key, or Late after `patience` seconds."""
+        futures = {key: self._start(key, job) for key, job in jobs.items()}
+        wait(futures.values(), timeout=patience)
+        return {key: self._collect(key, future) for key, future in futures.items()}
+
+    def _start(self, key: str, job: Callable[[], T]) -> "Future[T]":
+        with self._lock:
+            running = self._running.get(key)
+            if running is None:
+                running = self._pool.submit(job)
+                self._running[key] = running
+            return running  # type: ignore[return-value]  # a key names one kind of job
+
+    def _collect(self, key: str, future: "Future[T]") -> Result[T]:
+        if not future.done():
+            future.add_done_callback(lambda _: self._ring(f"{key} answered"))
+            return Late()
+        with self._lock:
+            if self._running.get(key) is future:
+                del self._running[key]
+        error = future.exception()
+        if error is None:
+            return Done(future.result())
+        if isinstance(error, SyncdError):
+            return Failed(error)
+        return Failed(_unexpected(key, error))
+
+    def close(self) -> None:
+        """Take no more jobs; those that run end by their own deadlines, or when their connections are closed."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _unexpected(key: str, error: BaseException) -> HostError:
+    """A fault of syncd's own: told as such, and it fails this one job only."""
+    text = f"an error that syncd did not expect ({type(error).__name__}: {error})"
+    wrapped = HostError("unexpected", text, where=key, cure="Please report it with the log around this line")
+    wrapped.__cause__ = error
+    return wrapped

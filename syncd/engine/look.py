@@ -1,0 +1,200 @@
+"""Read and look: what is published, what is on the nodes, what is remembered. Nothing here decides or changes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+from syncd.core.bundle import MAX_BYTES, Cert, Published, content_digest, read_published, read_trust_file
+from syncd.core.errors import BundleError, HostError, StateError, SyncdError
+from syncd.core.memory import parse
+from syncd.core.model import (
+    Absent,
+    Alias,
+    FileState,
+    Known,
+    Memory,
+    NodePolicy,
+    NodeSeen,
+    Observed,
+    Ownership,
+    RemoteSeen,
+    Seen,
+    Unknown,
+)
+from syncd.engine.crew import Crew, Done, Failed, Result
+from syncd.engine.patience import Backoff, Patience
+from syncd.engine.sighted import Sighted
+from syncd.engine.world import OwnerRule, World
+from syncd.ports import Deadline, Host, Source, Stored
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a pass starts from."""
+
+    seen: Observed
+    state_version: str | None
+    """What a save of the memory must present."""
+    again: datetime | None
+    """When something that could not be looked at is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OnNode:
+    file: FileState | None
+    owner: Ownership | None
+
+
+class Looker:
+    """Looks at the files, the sources and the memory of one cluster, all at once."""
+
+    def __init__(self, world: World, crew: Crew) -> None:
+        self._world = world
+        self._crew = crew
+        self._patience = Patience(Backoff())
+
+    def look(self, sighted: Sighted, at: datetime) -> Looked:
+        """Everything that a plan is made from; what could not be looked at is Unknown."""
+        results = self._crew.each(self._jobs(at), self._world.pace.look)
+        for key, result in results.items():
+            if key.startswith("node ") and isinstance(result, Done | Failed):
+                self._patience.note(key, result.error if isinstance(result, Failed) else None, at)
+        memory, version = self._memory(results["state"], at)
+        policy, permit = self._world.policy, self._world.permit
+        seen = Observed(
+            nodes={node.name: self._node(node, results, sighted, at) for node in policy.nodes},
+            remotes={remote.alias: self._remote(remote.alias, results, sighted, at) for remote in policy.remotes},
+            cluster=sighted.cluster,
+            memory=memory,
+            sightings=sighted.evidence,
+            strangers=sighted.strangers,
+            standby="" if permit.valid() else permit.holder() or "nobody yet",
+        )
+        return Looked(seen, version, self._patience.next_try())
+
+    def _jobs(self, at: datetime) -> dict[str, Callable[[], object]]:
+        world = self._world
+        jobs: dict[str, Callable[[], object]] = {"state": self._load}
+        for node in world.policy.nodes:
+            if self._patience.may_try(f"node {node.name}", at):
+                jobs[f"node {node.name}"] = partial(self._on_node, node)
+        for alias, source in world.sources.items():
+            jobs[f"source {alias}"] = partial(_published, source, world.pace.call)
+        for alias, extras in world.extras.items():
+            jobs[f"extra {alias}"] = partial(_extra, extras, world.pace.call)
+        return jobs
+
+    def _load(self) -> Stored:
+        return self._world.state.load(Deadline.after(self._world.pace.call))
+
+    def _on_node(self, node: NodePolicy) -> _OnNode:
+        host, deadline = self._world.fleet.host(node.name), Deadline.after(self._world.pace.call)
+        return _OnNode(_file_state(host, node.path, deadline), _owner(host, self._world.owners[node.name], deadline))
+
+    def _node(
+        self, node: NodePolicy, results: Mapping[str, Result[object]], sighted: Sighted, at: datetime
+    ) -> NodeSeen:
+        seen = sighted.node(node.name, at)
+        found = self._seen(f"node {node.name}", _OnNode, results, at)
+        if not isinstance(found, Known):
+            return replace(seen, file=found, owner=found)
+        on_node = found.value
+        return replace(seen, file=_known(on_node.file, at), owner=_known(on_node.owner, at))
+
+    def _remote(
+        self, alias: Alias, results: Mapping[str, Result[object]], sighted: Sighted, at: datetime
+    ) -> RemoteSeen:
+        return RemoteSeen(
+            published=self._seen(f"source {alias}", Published, results, at),
+            extra=self._seen(f"extra {alias}", tuple, results, at),
+            presented=sighted.presented.get(alias, ()),
+            endpoints=sighted.endpoints.get(alias, Absent(at)),
+        )
+
+    def _seen(self, key: str, kind: type[T], results: Mapping[str, Result[object]], at: datetime) -> Seen[T]:
+        match results.get(key):
+            case Done(value=value) if isinstance(value, kind):
+                return Known(value, at)
+            case Failed(error=error):
+                return self._unseen(key, error, at)
+            case None:
+                trouble = self._patience.trouble(key)
+                return self._unseen(key, trouble.error, at) if trouble else Absent(at)
+            case _:
+                return Unknown("late", "it has not answered yet; its connecting goes on", at)
+
+    def _unseen(self, key: str, error: SyncdError, at: datetime) -> Absent | Unknown:
+        if error.rule == "source_not_found":
+            return Absent(at)
+        trouble = self._patience.trouble(key)
+        if trouble is None:
+            return Unknown(error.rule, str(error), at)
+        wait = max(0.0, (trouble.again - at).total_seconds())
+        return Unknown(error.rule, f"{error} (next try in {wait:.0f} s)", trouble.since)
+
+    def _memory(self, result: Result[object], at: datetime) -> tuple[Seen[Memory], str | None]:
+        match result:
+            case Done(value=Stored(text=None, version=version)):
+                return Absent(at), version
+            case Done(value=Stored(text=str(text), version=version)):
+                return _parsed_memory(text, self._world.state.name, at), version
+            case Failed(error=error):
+                return Unknown(error.rule, str(error), at), None
+            case _:
+                return Unknown("late", f"{self._world.state.name} has not answered yet", at), None
+
+
+def _parsed_memory(text: str, where: str, at: datetime) -> Seen[Memory]:
+    try:
+        return Known(parse(text, where), at)
+    except StateError as error:
+        if error.rule == "state_damaged":
+            return Absent(at)  # history only: starting afresh costs caution, and waiting for a person costs requests
+        return Unknown(error.rule, str(error), at)
+
+
+def _known(value: T | None, at: datetime) -> Seen[T]:
+    return Absent(at) if value is None else Known(value, at)
+
+
+def _file_state(host: Host, path: str, deadline: Deadline) -> FileState | None:
+    found = host.read(path, MAX_BYTES, deadline)
+    if found is None:
+        return None
+    try:
+        trust = read_trust_file(found.content)
+    except BundleError as error:
+        cure = "syncd writes nothing over what it cannot read: repair it, or move it away and syncd makes a new one"
+        raise HostError(f"file_{error.rule}", error.text, where=path, cure=cure) from error
+    return FileState(content_digest(found.content), trust, found.owner, found.modified)
+
+
+def _owner(host: Host, rule: OwnerRule, deadline: Deadline) -> Ownership | None:
+    if rule.fixed:
+        return rule.fixed
+    like = host.owner(rule.like, deadline)
+    return replace(like, mode=rule.mode) if like and rule.mode is not None else like
+
+
+def _published(source: Source, seconds: float) -> Published:
+    content = source.read(Deadline.after(seconds)).content
+    try:
+        return read_published(content)
+    except BundleError as error:
+        cure = error.cure or "Nothing is derived from it; the nodes keep what they have"
+        raise BundleError(f"source_{error.rule}", error.text, where=source.name, cure=cure) from error
+
+
+def _extra(sources: tuple[Source, ...], seconds: float) -> tuple[Cert, ...]:
+    certs: list[Cert] = []
+    for source in sources:
+        content = source.read(Deadline.after(seconds)).content
+        try:
+            certs += read_trust_file(content).certs
+        except BundleError as error:
+            raise BundleError(f"extra_{error.rule}", error.text, where=source.name, cure=error.cure) from error
+    return tuple(certs)
