@@ -307,8 +307,8 @@ class Policy:
     cluster: str
     nodes: tuple[NodePolicy, ...]
     remotes: tuple[RemotePolicy, ...]
-    owner: str
-    """Our own name in `cluster.metadata.syncd.owner`."""
+    owner: str = ""
+    """Our own name in `cluster.metadata.syncd.owner`; empty while it is not known."""
     observe: bool = False
     proof: Literal["auto", "log", "file"] = "auto"
     poll: timedelta = timedelta(seconds=5)

@@ -1,5 +1,6 @@
 """One pass: read, look, decide, guard, act, remember, report. docs/flow.md walks through it."""
 
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -39,7 +40,8 @@ class Reconciler:
     def plan(self, sighted: Sighted, at: datetime) -> tuple[Looked, Plan]:
         """Read, look, decide, guard: what `syncd plan` prints."""
         looked = self._looker.look(sighted, at)
-        plan = make_plan(looked.seen, self._world.policy, at)
+        policy = replace(self._world.policy, owner=self._world.permit.owner)  # known once the permit was asked for
+        plan = make_plan(looked.seen, policy, at)
         return looked, guard(plan, looked.seen, at)
 
     def run(self, sighted: Sighted, rang: tuple[str, ...], cause_at: datetime) -> Report:
