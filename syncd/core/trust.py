@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -66,10 +67,25 @@ def verifies(chain: Sequence[Cert], anchors: Iterable[Cert], now: datetime) -> T
         return _outside(leaf, now)
     if leaf in trusted:
         return Trust(ok=True, reason="ok", text="the leaf itself is trusted", until=leaf.not_after)
-    ends = list(_paths(leaf, _Search(tuple(chain[1:]), trusted, now), leaf.not_after))
+    ends = list(_paths(leaf, _Search(_usable(chain, trusted), trusted, now), leaf.not_after))
     if ends:
         return Trust(ok=True, reason="ok", text=f"{leaf.short} verifies", until=max(ends))
     return Trust(ok=False, reason="untrusted", text=_why_not(chain, trusted))
+
+
+def _usable(chain: Sequence[Cert], anchors: tuple[Cert, ...]) -> tuple[Cert, ...]:
+    """The presented CAs that a path may go through.
+
+    In an ordered chain, a certificate with the name and key of a trusted one ends the path below it: the trusted one is
+    judged instead, with its own SKI (`PKIXValidator.engineValidate`).
+    """
+    trusted = {(anchor.subject, anchor.key) for anchor in anchors}
+    for below, cert in pairwise(chain):
+        if below.issuer != cert.subject:
+            break
+        if (cert.subject, cert.key) in trusted:
+            return tuple(chain[1 : chain.index(cert)])
+    return tuple(chain[1:])
 
 
 @dataclass(frozen=True, slots=True)
