@@ -73,14 +73,16 @@ class Crew:
             return Done(future.result())
         if isinstance(error, SyncdError):
             return Failed(error)
-        return Failed(_unexpected(key, error))
+        if isinstance(error, Exception):
+            return Failed(_unexpected(key, error))
+        raise error
 
     def close(self) -> None:
         """Take no more jobs; those that run end by their own deadlines, or when their connections are closed."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _unexpected(key: str, error: BaseException) -> HostError:
+def _unexpected(key: str, error: Exception) -> HostError:
     """A fault of syncd's own: told as such, and it fails this one job only."""
     text = f"an error that syncd did not expect ({type(error).__name__}: {error})"
     wrapped = HostError("unexpected", text, where=key, cure="Please report it with the log around this line")

@@ -15,6 +15,8 @@ from syncd.ports import Deadline, now
 
 _CHUNK = 1_048_576
 """Most bytes of a log read at once; a longer growth is read in several turns."""
+_ENOUGH_POLLS = 2.5
+"""Poll intervals after which a process that watches a file has looked at it: one and a half of them are margin."""
 _GIVE_UP_LOG = 6
 """Poll intervals after which a log that says nothing (another log level, another file) is no longer waited for."""
 
@@ -98,9 +100,8 @@ class Evidence:
         if digest != item.digest:
             self._since[item.node] = (item.digest, monotonic())
             return None
-        patience = 2 * self._world.policy.poll.total_seconds() + 1
-        if self._has_log(item):
-            patience = max(patience, _GIVE_UP_LOG * self._world.policy.poll.total_seconds())
+        polls = _GIVE_UP_LOG if self._has_log(item) else _ENOUGH_POLLS
+        patience = polls * self._world.policy.poll.total_seconds()
         if self._world.policy.proof == "log" or monotonic() - since < patience:
             return None
         return Sighting(item.node, Context.REMOTE_CLUSTER_CLIENT, item.digest, item.process_started, "file", now())

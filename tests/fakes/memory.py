@@ -1,0 +1,279 @@
+"""Ports in memory, for speed and for faults. Each passes the contract tests of the port that it stands for."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from threading import Lock
+from typing import Literal
+
+from syncd.core.bundle import Cert, Digest
+from syncd.core.errors import ChangedUnderneath, ClusterError, HostError, SourceError, StateConflict
+from syncd.core.model import Alias, ClusterState, Known, Link, LogPosition, NodeName, Ownership, Process
+from syncd.core.trust import verifies
+from syncd.ports import CommandResult, Deadline, Found, NodeAnswer, Reading, Ring, Stored, Stream, now
+
+
+class Killed(BaseException):
+    """kill -9 at this very moment: nothing after it is carried out."""
+
+
+@dataclass
+class Knife:
+    """Cuts the process off at the n-th change of the world, before or after it happened."""
+
+    cut_at: int | None = None
+    after: bool = False
+    changes: int = 0
+    lock: Lock = field(default_factory=Lock)
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """Around every change of the outside world: in order, and none after the cut."""
+        with self.lock:
+            self.changes += 1
+            cut = self.cut_at is not None and self.changes >= self.cut_at
+            if cut and not (self.after and self.changes == self.cut_at):
+                raise Killed
+            yield
+            if cut:
+                raise Killed
+
+    def reset(self, cut_at: int | None = None, *, after: bool = False) -> None:
+        """Count anew, and cut there."""
+        self.changes, self.cut_at, self.after = 0, cut_at, after
+
+
+@dataclass
+class MemoryHost:
+    """A host whose files are a dictionary."""
+
+    knife: Knife = field(default_factory=Knife)
+    files: dict[str, Found] = field(default_factory=dict)
+    logs: dict[str, bytes] = field(default_factory=dict)
+    clock: int = 1_000
+    error: HostError | None = None
+    dialed: Callable[[str, int], Stream] | None = None
+    writes: int = 0
+
+    def read(self, path: str, limit: int, deadline: Deadline) -> Found | None:
+        self._reach()
+        found = self.files.get(path)
+        if found and len(found.content) > limit:
+            raise HostError("too_large", f"{len(found.content)} bytes", where=path)
+        return found
+
+    def owner(self, path: str, deadline: Deadline) -> Ownership | None:
+        self._reach()
+        found = self.files.get(path)
+        return found.owner if found else None
+
+    def put(self, path: str, content: bytes, owner: Ownership, expect: Digest | None, deadline: Deadline) -> Found:
+        self._reach()
+        self._expect(path, expect)
+        with self.knife.change():
+            self.clock += 1
+            self.writes += 1
+            self.files[path] = Found(content, owner, self.clock)
+        return self.files[path]
+
+    def fix_owner(self, path: str, owner: Ownership, expect: Digest, deadline: Deadline) -> None:
+        self._reach()
+        self._expect(path, expect)
+        with self.knife.change():
+            self.files[path] = replace(self.files[path], owner=owner)
+
+    def log_position(self, path: str, deadline: Deadline) -> LogPosition | None:
+        self._reach()
+        return LogPosition(path, 0, len(self.logs[path])) if path in self.logs else None
+
+    def log_since(self, position: LogPosition, limit: int, deadline: Deadline) -> tuple[bytes, LogPosition]:
+        self._reach()
+        text = self.logs.get(position.path, b"")
+        start = position.offset if position.offset <= len(text) else 0
+        part = text[start : start + limit]
+        return part, replace(position, offset=start + len(part))
+
+    def run(self, argv: Sequence[str], stdin: bytes, limit: int, deadline: Deadline) -> CommandResult:
+        self._reach()
+        return CommandResult(0, stdin[:limit], b"")
+
+    def dial(self, address: str, port: int, deadline: Deadline) -> Stream:
+        self._reach()
+        return NoStream()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _reach(self) -> None:
+        if self.error:
+            raise self.error
+
+    def _expect(self, path: str, expect: Digest | None) -> None:
+        found = self.files.get(path)
+        there = Digest(sha256(found.content).hexdigest()) if found else None
+        if there != expect:
+            raise ChangedUnderneath("changed", "the file is not what was expected", where=path)
+
+
+class NoStream:
+    """A stream over which only the in-memory handshakes speak."""
+
+    def send(self, data: bytes, deadline: Deadline) -> None:
+        raise HostError("io", "nothing is connected")
+
+    def receive(self, limit: int, deadline: Deadline) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass
+class MemoryFleet:
+    """Hosts by node name."""
+
+    hosts: dict[NodeName, MemoryHost]
+
+    def host(self, name: NodeName) -> MemoryHost:
+        return self.hosts[name]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass
+class MemorySource:
+    """What is published."""
+
+    content: bytes | None = b""
+    count: int | None = 1
+    name: str = "secret memory"
+    error: SourceError | None = None
+
+    def read(self, deadline: Deadline) -> Reading:
+        if self.error:
+            raise self.error
+        if self.content is None:
+            raise SourceError("source_not_found", "there is no such secret", where=self.name)
+        return Reading(self.content, sha256(self.content).hexdigest())
+
+    def endpoints(self, deadline: Deadline) -> int:
+        if self.count is None:
+            raise SourceError("endpoints_not_told", "nobody knows", where=self.name)
+        return self.count
+
+
+@dataclass
+class MemoryStore:
+    """syncd's memory, in memory."""
+
+    knife: Knife = field(default_factory=Knife)
+    text: str | None = None
+    version: int = 0
+    name: str = "state memory"
+
+    def load(self, deadline: Deadline) -> Stored:
+        return Stored(self.text, str(self.version) if self.text is not None else None)
+
+    def save(self, text: str, expect: str | None, deadline: Deadline) -> str:
+        if expect != self.load(deadline).version:
+            raise StateConflict("state_conflict", "somebody else wrote first", where=self.name)
+        with self.knife.change():
+            self.text = text
+            self.version += 1
+        return str(self.version)
+
+
+@dataclass
+class MemoryPermit:
+    """The right to change, given or not."""
+
+    held: bool = True
+    owner: str = "test/owner"
+
+    def start(self, ring: Ring) -> None:
+        ring("permit")
+
+    def valid(self) -> bool:
+        return self.held
+
+    def holder(self) -> str:
+        return "" if self.held else "somebody else"
+
+    def stop(self) -> None:
+        self.held = False
+
+
+@dataclass
+class MemoryElasticsearch:
+    """Nodes that load their trust file when told to tick, and dial the remote with what they have loaded."""
+
+    hosts: dict[NodeName, MemoryHost]
+    path: str
+    knife: Knife = field(default_factory=Knife)
+    keeper: str | None = None
+    loaded: dict[NodeName, tuple[Cert, ...]] = field(default_factory=dict)
+    presented: Callable[[], tuple[Cert, ...]] = tuple
+    alias: Alias = Alias("eck-prod")
+    license: str = "trial"
+    extra_nodes: tuple[str, ...] = ()
+    down: set[NodeName] = field(default_factory=set)
+    paths: frozenset[str] | None = None
+    started: int = 500_000
+
+    def cluster(self, deadline: Deadline) -> ClusterState:
+        names = [*self.hosts, *map(NodeName, self.extra_nodes)]
+        roles = frozenset({"data", "remote_cluster_client"})
+        return ClusterState("uuid", "onprem", "green", names[0], dict.fromkeys(names, roles), self.license, self.keeper)
+
+    def node(self, name: NodeName, deadline: Deadline) -> NodeAnswer:
+        if name in self.down:
+            raise ClusterError("es_unreachable", "connection refused", where=name)
+        roles = frozenset({"data", "remote_cluster_client"})
+        process = Process(name, "8.19.21", roles, self.started, "/var/log/elasticsearch", "onprem")
+        paths = self.paths if self.paths is not None else frozenset({self.path})
+        link = Link(self.alias, self.up(name), 18 if self.up(name) else 0, "eck.example:9443", None, True)
+        return NodeAnswer(process, Known(paths, now()), (link,))
+
+    def up(self, name: NodeName) -> bool:
+        chain = self.presented()
+        return bool(chain) and verifies(chain, self.loaded.get(name, ()), now()).ok
+
+    def reconnect(self, name: NodeName, alias: Alias, deadline: Deadline) -> bool:
+        return self.up(name)
+
+    def claim(self, owner: str, expect: str | None, deadline: Deadline) -> None:
+        if self.keeper not in (expect, owner):
+            raise ClusterError("es_owner", f"{self.keeper} keeps it")
+        with self.knife.change():
+            self.keeper = owner
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass
+class MemoryHandshakes:
+    """What the remote presents."""
+
+    chain: Callable[[], tuple[Cert, ...]]
+
+    def presented(self, stream: Stream, server_name: str | None, deadline: Deadline) -> tuple[Cert, ...]:
+        chain = self.chain()
+        if not chain:
+            raise HostError("tls", "the peer presented nothing")
+        return chain
+
+    def accepted_names(self, stream: Stream, deadline: Deadline) -> tuple[str, ...]:
+        return ()
+
+
+@dataclass
+class MemoryNotices:
+    """What was told."""
+
+    told: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def tell(self, kind: Literal["Normal", "Warning"], reason: str, text: str) -> None:
+        self.told.append((kind, reason, text))

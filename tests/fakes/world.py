@@ -1,0 +1,140 @@
+"""A whole small world in memory: three nodes, one remote, and an ECK that rotates."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from syncd.core.bundle import Cert, read_trust_file
+from syncd.core.model import Alias, NodeName, NodePolicy, Ownership, Policy, RemotePolicy, Report
+from syncd.demo.pki import EckCa, Leaf
+from syncd.engine.crew import Crew
+from syncd.engine.prove import Prover
+from syncd.engine.reconcile import Reconciler
+from syncd.engine.world import Endpoint, OwnerRule, Pace, World
+from syncd.ports import Deadline, now
+from tests.fakes.memory import (
+    Knife,
+    MemoryElasticsearch,
+    MemoryFleet,
+    MemoryHandshakes,
+    MemoryHost,
+    MemoryNotices,
+    MemoryPermit,
+    MemorySource,
+    MemoryStore,
+    NoStream,
+)
+
+ALIAS = Alias("eck-prod")
+FILE = "/etc/elasticsearch/remote-cluster-ca.crt"
+YML = "/etc/elasticsearch/elasticsearch.yml"
+LOG = "/var/log/elasticsearch/onprem.log"
+OWNER = Ownership(0, 999, 0o660)
+NAMES = tuple(NodeName(f"es-0{number}") for number in (1, 2, 3))
+
+
+@dataclass
+class Bench:
+    """The world and the hands to turn it."""
+
+    ca: EckCa = field(default_factory=lambda: EckCa.create(now()))
+    overlap: timedelta = timedelta(milliseconds=150)
+    knife: Knife = field(default_factory=Knife)
+
+    def __post_init__(self) -> None:
+        self.leaf: Leaf = self.ca.leaf()
+        self.hosts = {name: MemoryHost(self.knife) for name in NAMES}
+        for host in self.hosts.values():
+            host.put(YML, b"cluster.name: onprem\n", OWNER, None, _soon())
+            host.logs[LOG] = b"started\n"
+        self.source = MemorySource(self.ca.pem)
+        self.store = MemoryStore(self.knife)
+        self.permit = MemoryPermit()
+        self.es = MemoryElasticsearch(self.hosts, FILE, self.knife, presented=lambda: self.leaf.chain)
+        self.notices = MemoryNotices()
+        self.knife.changes = 0
+
+    def world(self, **policy: object) -> World:
+        """The ports as the engine gets them."""
+        remote = RemotePolicy(ALIAS, overlap=self.overlap)
+        nodes = tuple(NodePolicy(name, FILE) for name in NAMES)
+        fields: dict[str, object] = {
+            "cluster": "onprem",
+            "nodes": nodes,
+            "remotes": (remote,),
+            "poll": timedelta(milliseconds=40),
+        }
+        return World(
+            policy=Policy(**(fields | policy)),  # type: ignore[arg-type]  # the caller names fields of Policy
+            fleet=MemoryFleet(self.hosts),
+            sources={ALIAS: self.source},
+            extras={},
+            elasticsearch=self.es,
+            handshakes=MemoryHandshakes(lambda: self.leaf.chain),
+            dial=lambda *_: NoStream(),
+            state=self.store,
+            permit=self.permit,
+            notices={ALIAS: self.notices},
+            owners=dict.fromkeys(NAMES, OwnerRule(YML)),
+            endpoints={ALIAS: Endpoint("eck.example:9443")},
+            pace=Pace(look=5, act=5, call=5),
+        )
+
+    def tick(self) -> None:
+        """Every node polls its trust file, as Elasticsearch does, and tells its log."""
+        for name, host in self.hosts.items():
+            certs = self.on(name)
+            if certs and certs != self.es.loaded.get(name):
+                self.es.loaded[name] = certs
+                host.logs[LOG] += f"updated 1 ssl contexts in 6ms for prefix names [x] using file [{FILE}]\n".encode()
+
+    def on(self, name: NodeName) -> tuple[Cert, ...]:
+        """The certificates in a node's file."""
+        found = self.hosts[name].files.get(FILE)
+        return read_trust_file(found.content).certs if found else ()
+
+    def publish(self, ca: EckCa) -> None:
+        """ECK publishes another CA; the remote's leaf follows by `follow`."""
+        self.ca = ca
+        self.source.content = ca.pem
+
+    def follow(self) -> None:
+        """The remote serves a leaf of the published CA."""
+        self.leaf = self.ca.leaf()
+
+
+class Syncd:
+    """One life of the daemon: the same engine, driven by hand."""
+
+    def __init__(self, bench: Bench, **policy: object) -> None:
+        self.bench = bench
+        world = bench.world(**policy)
+        self.crew = Crew("test", 8, lambda _: None)
+        self.proving = Crew("prove", 8, lambda _: None)
+        self.reconciler = Reconciler(world, self.crew)
+        self.prover = Prover(world, self.proving, lambda _: None)
+        self.report: Report | None = None
+
+    def turn(self, passes: int = 1) -> Report:
+        """The nodes poll, the prover looks, a pass is made."""
+        for _ in range(passes):
+            self.bench.tick()
+            report = self.reconciler.run(self.prover.sweep(), ("test",), now())
+            self.prover.tell(report)
+            self.report = report
+        return report
+
+    def turn_until(self, wanted: Callable[[], bool]) -> None:
+        """Passes until the world is as wanted; fails after ten seconds."""
+        deadline = Deadline.after(10)
+        while not wanted():
+            assert deadline.left(), self.report and self.report.plan.holds
+            self.turn()
+
+    def end(self) -> None:
+        self.crew.close()
+        self.proving.close()
+
+
+def _soon() -> Deadline:
+    return Deadline.after(5)

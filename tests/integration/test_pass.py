@@ -1,0 +1,196 @@
+"""The whole pass over a world in memory: what a rotation does to the files, and what keeps it from going wrong."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from syncd.core.bundle import content_digest
+from syncd.core.errors import HostError, SourceError
+from syncd.core.model import PutFile, Report
+from syncd.core.trust import Rotation
+from syncd.ports import Deadline, now
+from tests.fakes.world import ALIAS, FILE, NAMES, YML, Bench, Syncd
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+def syncd(bench: Bench) -> Iterator[Syncd]:
+    daemon = Syncd(bench)
+    yield daemon
+    daemon.end()
+
+
+def rules(report: Report) -> set[str]:
+    return {hold.rule for hold in report.plan.holds}
+
+
+def test_a_first_pass_puts_the_published_ca_on_every_node_with_the_owner_of_elasticsearch_yml(
+    bench: Bench, syncd: Syncd
+) -> None:
+    report = syncd.turn()
+    for name in NAMES:
+        assert bench.on(name) == (bench.ca.cert,)
+        assert bench.hosts[name].files[FILE].owner == bench.hosts[name].files[YML].owner
+    assert report.plan.rotations == {ALIAS: Rotation.FIRST}
+
+
+def test_a_settled_world_is_left_alone(bench: Bench, syncd: Syncd) -> None:
+    """Promise 7: an unchanged file is not touched; a pass with nothing to do writes nothing anywhere."""
+    syncd.turn(4)
+    changes = bench.knife.changes
+    report = syncd.turn(3)
+    assert bench.knife.changes == changes
+    assert report.settled
+    assert all(report.plan.proven.values())
+
+
+def test_a_new_key_is_added_beside_the_old_one_and_the_old_one_leaves_when_nothing_needs_it(
+    bench: Bench, syncd: Syncd
+) -> None:
+    """Promise 1: trust before use."""
+    syncd.turn(4)
+    old, new = bench.ca, bench.ca.rekey(now())
+    bench.publish(new)
+    report = syncd.turn(3)
+    assert report.plan.rotations == {}
+    assert all(set(bench.on(name)) == {old.cert, new.cert} for name in NAMES), "the remote still presents the old leaf"
+    assert "chains_verify_without" in rules(report)
+    bench.follow()
+    syncd.turn_until(lambda: all(bench.on(name) == (new.cert,) for name in NAMES))
+
+
+def test_the_overlap_keeps_the_old_ca_whatever_else_is_proven(bench: Bench) -> None:
+    bench.overlap = timedelta(hours=24)
+    syncd = Syncd(bench)
+    syncd.turn(4)
+    old = bench.ca
+    bench.publish(old.rekey(now()))
+    bench.follow()
+    report = syncd.turn(4)
+    assert rules(report) == {"overlap"}
+    assert all(old.cert in bench.on(name) for name in NAMES)
+    syncd.end()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"garbage", b"-----BEGIN CERTIFICATE-----\nTUlJ", b"x" * 10_000_000, None],
+    ids=["empty", "garbage", "truncated", "10 MB", "deleted"],
+)
+def test_nothing_is_derived_from_what_cannot_be_read(bench: Bench, syncd: Syncd, content: bytes | None) -> None:
+    """Promise 4: unknown is never empty."""
+    syncd.turn(4)
+    changes, trusted = bench.knife.changes, [bench.on(name) for name in NAMES]
+    bench.source.content = content
+    report = syncd.turn(2)
+    assert [bench.on(name) for name in NAMES] == trusted
+    assert bench.knife.changes == changes
+    assert any(hold.subject == ALIAS for hold in report.plan.holds), "and it is said"
+
+
+def test_an_unreachable_source_changes_nothing_and_is_named(bench: Bench, syncd: Syncd) -> None:
+    syncd.turn(4)
+    bench.source.error = SourceError("source_unreachable", "connection refused", where="secret memory")
+    assert "source_unreachable" in rules(syncd.turn())
+
+
+def test_one_bad_node_never_stops_the_others_and_keeps_the_old_ca_everywhere(bench: Bench, syncd: Syncd) -> None:
+    """Promise 5, and every_node_known of promise 1."""
+    syncd.turn(4)
+    old, new = bench.ca, bench.ca.rekey(now())
+    bench.hosts[NAMES[2]].error = HostError("unreachable", "connect timed out", where="10.0.0.13:22")
+    bench.publish(new)
+    bench.follow()
+    report = syncd.turn(4)
+    assert all(set(bench.on(name)) == {old.cert, new.cert} for name in NAMES[:2])
+    assert {"unreachable", "every_node_known"} <= rules(report)
+
+
+def test_foreign_certificates_stay(bench: Bench, syncd: Syncd) -> None:
+    """Promise 9: a file that was there before is adopted, and what nobody can account for is kept."""
+    stranger = bench.ca.rekey(now()).cert
+    bench.hosts[NAMES[0]].put(FILE, stranger.pem, bench.hosts[NAMES[0]].files[YML].owner, None, _soon())
+    syncd.turn(4)
+    assert set(bench.on(NAMES[0])) == {stranger, bench.ca.cert}
+    assert bench.on(NAMES[1]) == (bench.ca.cert,)
+
+
+def test_observe_changes_nothing_anywhere(bench: Bench) -> None:
+    syncd = Syncd(bench, observe=True)
+    report = syncd.turn(3)
+    assert bench.knife.changes == 0
+    assert len([step for step, rule in report.plan.later if isinstance(step, PutFile)]) == len(NAMES)
+    syncd.end()
+
+
+def test_without_the_permit_nothing_is_changed(bench: Bench, syncd: Syncd) -> None:
+    """Promise 11."""
+    bench.permit.held = False
+    report = syncd.turn(2)
+    assert bench.knife.changes == 0
+    assert "standby" in rules(report)
+
+
+def test_a_cluster_that_another_syncd_keeps_is_left_alone(bench: Bench, syncd: Syncd) -> None:
+    bench.es.keeper = "lease/other"
+    report = syncd.turn(2)
+    assert bench.knife.changes == 0
+    assert "other_owner" in rules(report)
+
+
+def test_lost_memory_costs_caution_not_correctness(bench: Bench, syncd: Syncd) -> None:
+    """Promise 3: with the state gone in mid-overlap, the old CA becomes foreign and stays."""
+    syncd.turn(4)
+    old, new = bench.ca, bench.ca.rekey(now())
+    bench.publish(new)
+    syncd.turn(2)
+    bench.store.text = None
+    bench.follow()
+    syncd.turn(4)
+    assert all(set(bench.on(name)) == {old.cert, new.cert} for name in NAMES)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1, "cas": 7}', '{"version": 1, "cas": [{"a": 1}]}'])
+def test_damaged_memory_is_survived(bench: Bench, syncd: Syncd, text: str) -> None:
+    syncd.turn(4)
+    bench.store.text = text
+    report = syncd.turn(4)
+    assert report.settled
+    assert all(bench.on(name) == (bench.ca.cert,) for name in NAMES)
+
+
+def test_memory_of_a_later_version_is_not_written_over(bench: Bench, syncd: Syncd) -> None:
+    bench.store.text = '{"version": 99}'
+    report = syncd.turn(2)
+    assert bench.store.text == '{"version": 99}'
+    assert "state_newer" in rules(report)
+    assert all(bench.on(name) == (bench.ca.cert,) for name in NAMES), "trust is added all the same"
+
+
+def test_owner_and_mode_drift_is_repaired_without_touching_content(bench: Bench, syncd: Syncd) -> None:
+    syncd.turn(4)
+    host = bench.hosts[NAMES[0]]
+    found = host.files[FILE]
+    host.fix_owner(FILE, type(found.owner)(1, 1, 0o600), content_digest(found.content), _soon())
+    writes = host.writes
+    syncd.turn()
+    assert host.files[FILE].owner == host.files[YML].owner
+    assert (host.writes, host.files[FILE].modified) == (writes, found.modified)
+
+
+def test_a_file_that_names_the_path_but_is_not_loaded_is_not_proven(bench: Bench, syncd: Syncd) -> None:
+    """Promise 2: done means proven."""
+    world = syncd.reconciler.run(syncd.prover.sweep(), (), now())
+    syncd.prover.tell(world)
+    report = syncd.reconciler.run(syncd.prover.sweep(), (), now())
+    assert not any(report.plan.proven.values())
+    assert "awaiting_load" in rules(report)
+
+
+def _soon() -> Deadline:
+    return Deadline.after(5)
