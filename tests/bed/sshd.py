@@ -1,0 +1,120 @@
+"""OpenSSH servers: one per host, each on a loopback address of its own, with a host key of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.bed.waiting import wait_for
+
+SSHD = Path("/usr/sbin/sshd")
+
+
+@dataclass
+class Sshd:
+    """One server. `folder` holds its keys, configuration and log."""
+
+    folder: Path
+    address: str
+    authorized_key: str
+    port: int = 0
+    sftp: str = "internal-sftp"
+    tunnels: bool = True
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = self.port or free_port(self.address)
+        self.make_host_key()
+        (self.folder / "authorized_keys").write_text(self.authorized_key)
+
+    def make_host_key(self) -> None:
+        """A new host key: also what a host that was made anew has."""
+        key = self.folder / "host_key"
+        key.unlink(missing_ok=True)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+
+    def start(self) -> "Sshd":
+        """Start, and wait until it answers."""
+        Path("/run/sshd").mkdir(exist_ok=True)
+        (self.folder / "sshd_config").write_text(self._config())
+        command = [str(SSHD), "-D", "-e", "-f", str(self.folder / "sshd_config")]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_for(self._answers, 10, f"sshd on {self.address}:{self.port}, log {self.folder / 'log'}")
+        return self
+
+    def stop(self) -> None:
+        """End the server and the sessions that it forked."""
+        if self.process:
+            for child in children(self.process.pid):
+                os.kill(child, signal.SIGKILL)
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def freeze(self) -> None:
+        """Stop answering without closing anything."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Answer again."""
+        self._signal(signal.SIGCONT)
+
+    @property
+    def known_host(self) -> str:
+        """The line for known_hosts."""
+        kind, key = (self.folder / "host_key.pub").read_text().split()[:2]
+        return f"[{self.address}]:{self.port} {kind} {key}\n"
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process:
+            for pid in (self.process.pid, *children(self.process.pid)):
+                os.kill(pid, number)
+
+    def _answers(self) -> bool:
+        with socket.create_connection((self.address, self.port), 1) as connected:
+            return connected.recv(4) == b"SSH-"
+
+    def _config(self) -> str:
+        folder = self.folder
+        return (
+            f"ListenAddress {self.address}:{self.port}\nHostKey {folder}/host_key\n"
+            f"AuthorizedKeysFile {folder}/authorized_keys\nPidFile none\nStrictModes no\nUsePAM no\n"
+            "PasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 1000\nMaxSessions 100\nUseDNS no\n"
+            f"AllowTcpForwarding {'yes' if self.tunnels else 'no'}\nSubsystem sftp {self.sftp}\n"
+        )
+
+
+def make_key(folder: Path) -> tuple[Path, str]:
+    """A client key: the path of the private part, and the public line."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "id_ed25519"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path, path.with_suffix(".pub").read_text()
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
+def children(pid: int) -> list[int]:
+    """All descendants of a process, leaves first."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, _read(task.read_text).split()):
+            found += [*children(child), child]
+    return found
+
+
+def _read(read: Callable[[], str]) -> str:
+    try:
+        return read()
+    except OSError:
+        return ""

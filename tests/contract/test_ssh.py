@@ -1,0 +1,155 @@
+"""SSH hosts pass the host contract over a real OpenSSH server, and know whom they talk to."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from syncd.adapters.ssh import SshFleet, SshSettings
+from syncd.core.errors import HostError
+from syncd.core.model import NodeName
+from syncd.ports import Deadline, Host
+from tests.bed.sshd import SSHD, Sshd, make_key
+from tests.contract.host_contract import HostContract
+
+pytestmark = [pytest.mark.bed, pytest.mark.skipif(not SSHD.exists(), reason="no OpenSSH server (openssh-server)")]
+NAME = NodeName("es-01")
+
+
+@pytest.fixture
+def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    return make_key(tmp_path_factory.mktemp("key"))
+
+
+@pytest.fixture
+def sshd(tmp_path_factory: pytest.TempPathFactory, key: tuple[Path, str]) -> Iterator[Sshd]:
+    server = Sshd(tmp_path_factory.mktemp("sshd"), "127.0.1.1", key[1]).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def known_hosts(tmp_path_factory: pytest.TempPathFactory, sshd: Sshd) -> Path:
+    path = tmp_path_factory.mktemp("known") / "known_hosts"
+    path.write_text(sshd.known_host)
+    return path
+
+
+@pytest.fixture
+def fleet(sshd: Sshd, key: tuple[Path, str], known_hosts: Path) -> Iterator[SshFleet]:
+    settings = SshSettings("root", str(known_hosts), str(key[0]), connect_timeout=3)
+    made = SshFleet(settings, {NAME: (sshd.address, sshd.port)})
+    yield made
+    made.close()
+
+
+def soon() -> Deadline:
+    return Deadline.after(5)
+
+
+class TestSshHost(HostContract):
+    @pytest.fixture
+    def host(self, fleet: SshFleet) -> Host:
+        return fleet.host(NAME)
+
+
+class TestSshHostWithSudo(HostContract):
+    """The SFTP server under sudo; root may sudo without a password."""
+
+    @pytest.fixture
+    def host(self, sshd: Sshd, key: tuple[Path, str], known_hosts: Path) -> Iterator[Host]:
+        settings = SshSettings("root", str(known_hosts), str(key[0]), sudo=True)
+        made = SshFleet(settings, {NAME: (sshd.address, sshd.port)})
+        yield made.host(NAME)
+        made.close()
+
+
+def test_an_unknown_host_is_refused_and_the_cure_is_told(fleet: SshFleet, known_hosts: Path) -> None:
+    known_hosts.write_text("# nobody\n")
+    with pytest.raises(HostError, match="ssh-keyscan") as refused:
+        fleet.host(NAME).read("/etc/hostname", 100, soon())
+    assert refused.value.rule == "host_key"
+
+
+def test_a_changed_host_key_is_refused_loudly(fleet: SshFleet, sshd: Sshd) -> None:
+    sshd.stop()
+    sshd.make_host_key()
+    sshd.start()
+    with pytest.raises(HostError, match="CHANGED"):
+        fleet.host(NAME).read("/etc/hostname", 100, soon())
+
+
+def test_a_revoked_key_is_refused_though_it_is_known(fleet: SshFleet, sshd: Sshd, known_hosts: Path) -> None:
+    line = sshd.known_host
+    known_hosts.write_text(line + "@revoked * " + line.partition(" ")[2])
+    with pytest.raises(HostError, match="revoked"):
+        fleet.host(NAME).read("/etc/hostname", 100, soon())
+
+
+def test_damaged_lines_and_host_cas_do_not_hide_the_good_ones(fleet: SshFleet, sshd: Sshd, known_hosts: Path) -> None:
+    known_hosts.write_text(f"@cert-authority * ssh-rsa AAAA\nnonsense\n[x]:1 ssh-ed25519 !!!\n{sshd.known_host}")
+    assert fleet.host(NAME).owner("/", soon())
+
+
+def test_a_host_without_our_key_says_so(fleet: SshFleet, sshd: Sshd) -> None:
+    (sshd.folder / "authorized_keys").write_text("")
+    with pytest.raises(HostError, match="authorized_keys") as refused:
+        fleet.host(NAME).owner("/", soon())
+    assert refused.value.rule == "authentication"
+
+
+def test_a_dead_host_is_unreachable_and_comes_back(fleet: SshFleet, sshd: Sshd) -> None:
+    host = fleet.host(NAME)
+    assert host.owner("/", soon())
+    sshd.stop()
+    with pytest.raises(HostError):
+        host.owner("/", soon())
+    sshd.start()
+    assert host.owner("/", soon())
+
+
+def test_a_warm_session_that_died_unnoticed_is_replaced_for_a_read(fleet: SshFleet, sshd: Sshd) -> None:
+    host = fleet.host(NAME)
+    assert host.owner("/", soon())
+    sshd.stop()
+    sshd.start()
+    assert host.owner("/", soon())
+
+
+def test_a_frozen_host_is_given_up_by_the_deadline(fleet: SshFleet, sshd: Sshd) -> None:
+    host = fleet.host(NAME)
+    assert host.owner("/", soon())
+    sshd.freeze()
+    with pytest.raises(HostError) as late:
+        host.owner("/", Deadline.after(0.3))
+    assert late.value.rule == "timeout"
+    sshd.thaw()
+    assert host.owner("/", soon())
+
+
+def test_a_tunnel_that_sshd_forbids_is_told_with_the_cure(
+    tmp_path: Path, key: tuple[Path, str], echo_port: int
+) -> None:
+    server = Sshd(tmp_path / "sshd", "127.0.1.2", key[1], tunnels=False).start()
+    (tmp_path / "known_hosts").write_text(server.known_host)
+    fleet = SshFleet(
+        SshSettings("root", str(tmp_path / "known_hosts"), str(key[0])), {NAME: (server.address, server.port)}
+    )
+    with pytest.raises(HostError, match="AllowTcpForwarding") as refused:
+        fleet.host(NAME).dial("127.0.0.1", echo_port, soon())
+    assert refused.value.rule == "tunnel_refused"
+    fleet.close()
+    server.stop()
+
+
+def test_only_so_many_sessions_stay_warm(tmp_path: Path, key: tuple[Path, str]) -> None:
+    servers = [Sshd(tmp_path / f"{n}", f"127.0.1.{n}", key[1]).start() for n in (3, 4, 5)]
+    (tmp_path / "known_hosts").write_text("".join(server.known_host for server in servers))
+    addresses = {NodeName(server.address): (server.address, server.port) for server in servers}
+    fleet = SshFleet(SshSettings("root", str(tmp_path / "known_hosts"), str(key[0]), warm=2), addresses)
+    for name in addresses:
+        assert fleet.host(name).owner("/", soon())
+    assert fleet.sessions == 2
+    fleet.close()
+    for server in servers:
+        server.stop()
