@@ -85,6 +85,7 @@ class Sshd:
             f"ListenAddress {self.address}:{self.port}\nHostKey {folder}/host_key\n"
             f"AuthorizedKeysFile {folder}/authorized_keys\nPidFile none\nStrictModes no\nUsePAM no\n"
             "PasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 1000\nMaxSessions 100\nUseDNS no\n"
+            f"SetEnv HOME={folder}\n"  # nobody's .bashrc runs in a test
             f"AllowTcpForwarding {'yes' if self.tunnels else 'no'}\nSubsystem sftp {self.sftp}\n"
         )
 

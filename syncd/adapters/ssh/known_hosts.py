@@ -38,8 +38,9 @@ class KnownHosts:
                 self._revoked.add(entry.key.asbytes())
         elif line and not line.startswith(("#", "@")):
             entry = _entry(line)
-            for name in entry.hostnames if entry and entry.key else ():
-                self._keys.add(name, entry.key.get_name(), entry.key)
+            if entry and entry.key:
+                for name in entry.hostnames or ():
+                    self._keys.add(name, entry.key.get_name(), entry.key)
 
     def algorithms(self, address: str, port: int) -> tuple[str, ...]:
         """The host key algorithms to ask for, so that the server shows a key that is known."""
