@@ -1,0 +1,82 @@
+"""Kubernetes Events on the Secret: told by a thread of its own, so that a pass never waits for them."""
+
+import logging
+from hashlib import sha256
+from queue import Full, Queue
+from threading import Thread
+from typing import Literal
+
+from syncd.adapters.kubernetes.client import MERGE, KubeClient, KubeError
+from syncd.ports import Deadline, now
+
+_LOG = logging.getLogger(__name__)
+_MOST_WAITING = 100
+_MOST_TEXT = 1000
+"""An Event's message may have 1,024 bytes."""
+
+_Note = tuple[Literal["Normal", "Warning"], str, str]
+
+
+class EventNotices:
+    """Events about one Secret; the same event again raises its count."""
+
+    def __init__(self, client: KubeClient, namespace: str, secret: str) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._secret = secret
+        self._path = f"/api/v1/namespaces/{namespace}/events"
+        self._queue: Queue[_Note | None] = Queue(_MOST_WAITING)
+        self._thread = Thread(target=self._run, name=f"events {secret}", daemon=True)
+        self._thread.start()
+
+    def tell(self, kind: Literal["Normal", "Warning"], reason: str, text: str) -> None:
+        """See `ports.Notices.tell`."""
+        try:
+            self._queue.put_nowait((kind, reason, text[:_MOST_TEXT]))
+        except Full:
+            _LOG.debug("too many events wait; dropped %s", reason)
+
+    def stop(self) -> None:
+        """Tell what waits, for two seconds at most."""
+        try:
+            self._queue.put(None, timeout=0.1)
+        except Full:
+            return
+        self._thread.join(2)
+
+    def _run(self) -> None:
+        while (note := self._queue.get()) is not None:
+            try:
+                self._send(*note)
+            except KubeError as error:
+                _LOG.debug("an event could not be written: %s", error.text)
+
+    def _send(self, kind: str, reason: str, text: str) -> None:
+        name = f"{self._secret[:200]}.{sha256(f'{kind} {reason} {text}'.encode()).hexdigest()[:16]}"
+        path, deadline = f"{self._path}/{name}", Deadline.after(5)
+        moment = now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        try:
+            there = self._client.request("GET", path, deadline)
+        except KubeError as error:
+            if error.status != 404:  # noqa: PLR2004
+                raise
+            self._client.request("POST", self._path, deadline, body=self._body(name, kind, reason, text, moment))
+            return
+        again = {"count": int(there.body.get("count") or 1) + 1, "lastTimestamp": moment}
+        self._client.request("PATCH", path, deadline, body=again, kind=MERGE)
+
+    def _body(self, name: str, kind: str, reason: str, text: str, moment: str) -> dict[str, object]:
+        about = {"apiVersion": "v1", "kind": "Secret", "namespace": self._namespace, "name": self._secret}
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": self._namespace},
+            "involvedObject": about,
+            "type": kind,
+            "reason": reason,
+            "message": text,
+            "source": {"component": "syncd"},
+            "firstTimestamp": moment,
+            "lastTimestamp": moment,
+            "count": 1,
+        }
