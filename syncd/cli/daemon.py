@@ -1,0 +1,160 @@
+"""`syncd run`: a loop and a prover per cluster, telemetry, and signals."""
+
+import logging
+import signal
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Event
+
+from syncd.adapters.bells import FileBell
+from syncd.cli.wiring import Wired, Wiring, version
+from syncd.config import model as config
+from syncd.config.live import LiveConfig
+from syncd.core.errors import SyncdError
+from syncd.core.model import Report
+from syncd.engine.crew import Crew
+from syncd.engine.loop import Loop
+from syncd.engine.prove import Prover
+from syncd.engine.reconcile import Reconciler
+from syncd.engine.tell import Teller
+from syncd.telemetry.logs import set_up
+from syncd.telemetry.server import Server
+from syncd.telemetry.telemetry import Telemetry
+
+_LOG = logging.getLogger(__name__)
+_STOP_WITHIN = 8.0
+"""Seconds for a step at hand to end after SIGTERM; the service manager allows ten."""
+
+
+class Running:
+    """One cluster at work."""
+
+    def __init__(self, wired: Wired, workers: int, telemetry: Telemetry) -> None:
+        self._world = wired.world
+        self._bells = wired.bells
+        self._telemetry = telemetry
+        name = wired.world.policy.cluster
+        self._teller = Teller(wired.world.notices)
+        self.loop = Loop(name, self._pass, self._tell)
+        self._crew = Crew(f"crew {name}", workers, self.loop.ring)
+        self._proving = Crew(f"prove {name}", min(workers, 32), lambda _: None)
+        self._reconciler = Reconciler(wired.world, self._crew)
+        self._prover = Prover(wired.world, self._proving, self.loop.ring)
+
+    def start(self) -> None:
+        """Begin."""
+        self._world.permit.start(self.loop.ring)
+        for bell in self._bells:
+            bell.start(self.loop.ring)
+        self._prover.start()
+        self.loop.start()
+
+    def stop(self) -> None:
+        """End after the step at hand, then let go of everything."""
+        for bell in self._bells:
+            bell.stop()
+        ended = self.loop.stop(_STOP_WITHIN)
+        self._prover.stop(0.5)
+        self._crew.close()
+        self._proving.close()
+        if not ended:
+            _LOG.warning("%s: a step did not end in time; its connection is closed", self._world.policy.cluster)
+        self._world.permit.stop()
+        self._world.fleet.close()
+        self._world.elasticsearch.close()
+
+    def _pass(self, rang: tuple[str, ...], cause_at: datetime) -> Report:
+        return self._reconciler.run(self._prover.page, rang, cause_at)
+
+    def _tell(self, report: Report) -> None:
+        self._prover.tell(report)
+        self._telemetry.record(report)
+        self._teller.tell(report)
+
+
+@dataclass
+class Daemon:
+    """All clusters of a configuration, and the configuration as it changes."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        self._live = LiveConfig(self.path)
+        whole = self._live.current
+        set_up(whole.telemetry.log_format, whole.telemetry.log_level)
+        patience = timedelta(seconds=120) + 3 * whole.intervals.reread
+        names = [cluster.name for cluster in whole.clusters]
+        self._telemetry = Telemetry(version(), names, patience, lambda: ())
+        self._server = Server(whole.telemetry.listen, self._telemetry.pages())
+        self._running: dict[str, Running] = {}
+        self._wake = Event()
+        self._stopping = False
+
+    @property
+    def port(self) -> int:
+        """Port of the telemetry server."""
+        return self._server.port
+
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT. SIGHUP re-reads the configuration."""
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        signal.signal(signal.SIGHUP, lambda *_: self._wake.set())
+        bell = FileBell([str(self.path.absolute())], "configuration")
+        self._server.start()
+        self._begin()
+        bell.start(lambda _: self._wake.set())
+        _LOG.info("syncd %s keeps %s; telemetry on port %d", version(), ", ".join(self._running), self.port)
+        while not self._stopping:
+            self._wake.wait()
+            self._wake.clear()
+            if not self._stopping:
+                self._refresh()
+        bell.stop()
+        self._end()
+        self._server.stop()
+        _LOG.info("syncd ended")
+
+    def _on_stop(self, *_: object) -> None:
+        self._stopping = True
+        self._wake.set()
+
+    def _begin(self) -> None:
+        whole = self._live.current
+        wiring = Wiring(whole, self.path)
+        for cluster in whole.clusters:
+            running = Running(wiring.cluster(cluster), _workers(cluster), self._telemetry)
+            self._running[cluster.name] = running
+            running.start()
+
+    def _end(self) -> None:
+        for running in self._running.values():
+            running.stop()
+        self._running.clear()
+
+    def _refresh(self) -> None:
+        """Take a valid change; refuse, name and count an invalid one."""
+        change = self._live.refresh()
+        if change is None:
+            for running in self._running.values():
+                running.loop.ring("SIGHUP")
+            return
+        if change.config is None:
+            self._telemetry.reloaded("refused")
+            _LOG.error("the changed configuration is refused, the old one stays: %s", change.error)
+            return
+        self._end()
+        try:
+            self._begin()
+        except SyncdError as error:
+            _LOG.error("the new configuration cannot be used: %s", error)
+        self._telemetry.watch_over(cluster.name for cluster in change.config.clusters)
+        self._telemetry.reloaded("taken")
+        _LOG.info("the changed configuration is in force")
+
+
+def _workers(cluster: config.Cluster) -> int:
+    transport = cluster.transport
+    parallel = transport.parallel if isinstance(transport, config.Ssh) else 4
+    return min(parallel, len(cluster.nodes)) + 2 * len(cluster.remotes) + 2

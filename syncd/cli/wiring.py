@@ -1,0 +1,187 @@
+"""The one place that joins adapters to the engine: from a configured cluster to its World and its bells."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from posixpath import dirname, join
+
+from syncd.adapters.bells import ClockBell, FileBell
+from syncd.adapters.elasticsearch import ElasticsearchApi, ElasticsearchSettings
+from syncd.adapters.files import FilePermit, FileSource, FileState
+from syncd.adapters.kubernetes import (
+    ConfigMapState,
+    EventNotices,
+    KubeClient,
+    LeasePermit,
+    ObjectWatch,
+    SecretSource,
+)
+from syncd.adapters.local import LocalFleet, dial
+from syncd.adapters.ssh import SshFleet, SshSettings
+from syncd.adapters.tls import TlsHandshakes
+from syncd.cli.notices import LogNotices
+from syncd.config import model as config
+from syncd.config.load import secret_path
+from syncd.config.policy import to_policy
+from syncd.core.model import Alias, NodeName, Ownership
+from syncd.engine.world import Endpoint, OwnerRule, Pace, World
+from syncd.ports import Bell, Fleet, Notices, Permit, Source, StateStore
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """A cluster's world, what rings for it, and what must be closed."""
+
+    world: World
+    bells: tuple[Bell, ...]
+    counters: tuple[object, ...] = ()
+
+
+@dataclass
+class Wiring:
+    """Makes worlds; connects to each Kubernetes API once."""
+
+    whole: config.Config
+    path: Path
+    """Of the configuration file: relative secret files are beside it."""
+    _kube: KubeClient | None = field(default=None, repr=False)
+
+    def cluster(self, cluster: config.Cluster) -> Wired:
+        """The world of one cluster, and its bells. Connects to nothing yet."""
+        sources = {Alias(remote.alias): self._source(remote.source) for remote in cluster.remotes}
+        state, permit = self._state(cluster)
+        world = World(
+            policy=to_policy(cluster),
+            fleet=self._fleet(cluster),
+            sources={alias: source for alias, source in sources.items() if source is not None},
+            extras=_extras(cluster),
+            elasticsearch=self._elasticsearch(cluster),
+            handshakes=TlsHandshakes(),
+            dial=dial,
+            state=state,
+            permit=permit,
+            notices={Alias(remote.alias): self._notices(remote.source) for remote in cluster.remotes},
+            owners={NodeName(node.name): _owner_rule(cluster.layout_of(node)) for node in cluster.nodes},
+            endpoints={Alias(remote.alias): _endpoint(remote) for remote in cluster.remotes},
+            logs={NodeName(n.name): log for n in cluster.nodes if (log := cluster.layout_of(n).log_file)},
+            pace=Pace(probe=self.whole.intervals.probe.total_seconds()),
+        )
+        return Wired(world, tuple(self._bells(cluster)))
+
+    def _client(self) -> KubeClient:
+        if self._kube is None:
+            self._kube = KubeClient(self.whole.kubernetes.kubeconfig, self.whole.kubernetes.context)
+        return self._kube
+
+    def _source(self, source: config.SecretSource | config.FileSource | config.NoSource) -> Source | None:
+        match source:
+            case config.SecretSource(namespace=namespace, cluster=cluster, key=key):
+                return SecretSource(self._client(), namespace, cluster, key)
+            case config.FileSource(path=path):
+                return FileSource(path)
+            case _:
+                return None
+
+    def _notices(self, source: config.SecretSource | config.FileSource | config.NoSource) -> Notices:
+        if isinstance(source, config.SecretSource):
+            return EventNotices(self._client(), source.namespace, _secret_name(source))
+        return LogNotices()
+
+    def _state(self, cluster: config.Cluster) -> tuple[StateStore, Permit]:
+        state = cluster.state
+        if state.kind == "file":
+            path = state.path or f"/var/lib/syncd/{cluster.name}.json"
+            return FileState(path), FilePermit(f"{path}.permit")
+
+        namespace, name = state.namespace or "", state.name or f"syncd-{cluster.name}"
+        return ConfigMapState(self._client(), namespace, name), LeasePermit(self._client(), namespace, name)
+
+    def _fleet(self, cluster: config.Cluster) -> Fleet:
+        ssh = cluster.transport
+        if isinstance(ssh, config.Local):
+            return LocalFleet()
+        settings = SshSettings(
+            user=ssh.user,
+            known_hosts_file=self._file(ssh.known_hosts_file) or "",
+            key_file=self._file(ssh.key_file),
+            passphrase_file=self._file(ssh.passphrase_file),
+            sudo=ssh.become == "sudo",
+            sftp_server=ssh.sftp_server,
+            connect_timeout=ssh.connect_timeout.total_seconds(),
+            keepalive=int(ssh.keepalive.total_seconds()),
+            warm=ssh.warm_sessions,
+        )
+        return SshFleet(settings, {NodeName(n.name): (n.address or "", n.port) for n in cluster.nodes})
+
+    def _elasticsearch(self, cluster: config.Cluster) -> ElasticsearchApi:
+        said = cluster.elasticsearch
+        return ElasticsearchApi(
+            ElasticsearchSettings(
+                urls=tuple(url.rstrip("/") for url in said.urls),
+                ca_file=self._file(said.ca_file),
+                verify_hostname=said.verify_hostname,
+                api_key_file=self._file(said.api_key_file),
+                username=said.username,
+                password_file=self._file(said.password_file),
+                node_urls={NodeName(n.name): n.http_url.rstrip("/") for n in cluster.nodes if n.http_url},
+                config_dirs={NodeName(n.name): cluster.layout_of(n).config_dir for n in cluster.nodes},
+            )
+        )
+
+    def _file(self, name: str | None) -> str | None:
+        return secret_path(name, self.path.absolute()) if name else None
+
+    def _bells(self, cluster: config.Cluster) -> Iterable[Bell]:
+        yield ClockBell(self.whole.intervals.reread)
+        files = [source.path for r in cluster.remotes if isinstance(source := r.source, config.FileSource)]
+        files += [path for remote in cluster.remotes for path in remote.extra_ca_files]
+        if cluster.state.kind == "file":
+            files.append(cluster.state.path or f"/var/lib/syncd/{cluster.name}.json")
+        if files:
+            yield FileBell(files, "source file")
+        for source in {r.source for r in cluster.remotes if isinstance(r.source, config.SecretSource)}:
+            yield self._watch(source.namespace, "secrets", _secret_name(source), "source secret")
+        if cluster.state.kind == "configmap":
+            name = cluster.state.name or f"syncd-{cluster.name}"
+            yield self._watch(cluster.state.namespace or "", "configmaps", name, "state")
+
+    def _watch(self, namespace: str, plural: str, name: str, reason: str) -> Bell:
+
+        return ObjectWatch(self._client(), namespace, plural, name, reason)
+
+
+def _secret_name(source: config.SecretSource) -> str:
+    return f"{source.cluster}-es-transport-certs-public"
+
+
+def _extras(cluster: config.Cluster) -> dict[Alias, tuple[Source, ...]]:
+    remotes = [remote for remote in cluster.remotes if remote.extra_ca_files]
+    return {Alias(remote.alias): tuple(map(FileSource, remote.extra_ca_files)) for remote in remotes}
+
+
+def _endpoint(remote: config.Remote) -> Endpoint:
+    return Endpoint(remote.address, remote.server_name, remote.trust.endpoints)
+
+
+def _owner_rule(layout: config.Layout) -> OwnerRule:
+    """As elasticsearch.yml beside it; in a folder of its own as the folder, readable for all."""
+    own_folder = dirname(layout.trust_file) != layout.config_dir.rstrip("/")
+    like = dirname(layout.trust_file) if own_folder else join(layout.config_dir, "elasticsearch.yml")
+    mode = int(layout.file_mode, 8) if layout.file_mode else (0o644 if own_folder else None)
+    fixed = None
+    if layout.owner:
+        fixed = Ownership(layout.owner.uid, layout.owner.gid, 0o640 if mode is None else mode)
+    return OwnerRule(like, mode, fixed)
+
+
+def version() -> str:
+    """The installed version."""
+    from importlib.metadata import version as installed  # noqa: PLC0415 - slow to import
+
+    return installed("syncd")
+
+
+def default_config() -> Path:
+    """Where the configuration is unless --config says otherwise."""
+    return Path(os.environ.get("SYNCD_CONFIG", "/etc/syncd/syncd.yaml"))

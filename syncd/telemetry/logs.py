@@ -1,0 +1,85 @@
+"""The log: one line where there is something to tell, as JSON or for people, and no secret in it."""
+
+import logging
+import re
+import sys
+from typing import Any, Literal
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+from syncd.core.model import Report
+
+_SECRETS = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
+    r"|(?:(?i:authorization|apikey|bearer|basic|password)\W{1,4})[A-Za-z0-9+/=._-]{8,}",
+    re.DOTALL,
+)
+
+
+def set_up(form: Literal["json", "console"], level: str) -> None:
+    """Send everything that this process logs to stderr, in one form."""
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _mask,
+    ]
+    renderer: Processor
+    if form == "json":
+        renderer = structlog.processors.JSONRenderer(sort_keys=True)
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("paramiko", "urllib3", "elastic_transport", "apscheduler", "watchfiles"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+class PassLog:
+    """Tells passes: what was done, and each hold when it appears and when it lifts, not once a minute."""
+
+    def __init__(self) -> None:
+        self._log = structlog.stdlib.get_logger("syncd")
+        self._holds: dict[str, set[tuple[str, str]]] = {}
+
+    def record(self, report: Report) -> None:
+        """A pass ended."""
+        for alias, rotation in report.plan.rotations.items():
+            self._log.warning("rotation", cluster=report.cluster, remote=alias, kind=str(rotation))
+        for outcome in report.outcomes:
+            self._outcome(report.cluster, outcome.result, outcome)
+        before = self._holds.get(report.cluster, set())
+        holds = {(hold.subject, hold.rule): hold for hold in report.plan.holds}
+        for key, hold in holds.items():
+            if key not in before:
+                self._log.info("hold", cluster=report.cluster, subject=hold.subject, rule=hold.rule, text=hold.text)
+        for subject, rule in before - set(holds):
+            self._log.info("lifted", cluster=report.cluster, subject=subject, rule=rule)
+        self._holds[report.cluster] = set(holds)
+
+    def _outcome(self, cluster: str, result: str, outcome: Any) -> None:
+        step = outcome.step
+        fields = {"cluster": cluster, "step": type(step).__name__, "node": getattr(step, "node", None)}
+        if result == "failed":
+            self._log.error("failed", **fields, rule=outcome.rule, text=outcome.text)
+        elif fields["step"] != "Remember":
+            self._log.info(result, **fields, why=step.why)
+
+
+def _mask(_: object, __: str, event: EventDict) -> EventDict:
+    """The last line of defence: nothing that looks like a key or a credential leaves the process."""
+    return {key: _SECRETS.sub("[hidden]", value) if isinstance(value, str) else value for key, value in event.items()}
