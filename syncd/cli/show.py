@@ -20,6 +20,7 @@ from syncd.core.model import (
     Plan,
     PutFile,
     Remember,
+    Report,
     Step,
 )
 from syncd.core.trust import Rotation, verifies
@@ -42,7 +43,8 @@ def plan_text(plan: Plan) -> Iterator[str]:
     for number, (text, nodes) in enumerate(_grouped(steps), start=1):
         yield f"  {number:<3}{text}{'  on ' + ' '.join(nodes) if nodes else ''}"
     for hold in plan.holds:
-        yield f"  hold  {hold.subject}: {hold.rule}: {hold.text}"
+        if hold.rule != "standby":  # a command that only looks holds no permit
+            yield f"  hold  {hold.subject}: {hold.rule}: {hold.text}"
     if steps:
         yield "No restart is needed."
 
@@ -94,6 +96,44 @@ def _step_document(step: Step, held_by: str) -> dict[str, object]:
 
 def _hold_document(hold: Hold) -> dict[str, object]:
     return asdict(hold) | {"until": hold.until.isoformat() if hold.until else None}
+
+
+def waits(plan: Plan) -> bool:
+    """Whether a change waits."""
+    return bool(plan.now or plan.later)
+
+
+def report_text(report: Report) -> Iterator[str]:
+    """What a pass did, and what it did not."""
+    for outcome in report.outcomes:
+        text, node = _step(outcome.step)
+        if not isinstance(outcome.step, Remember) or outcome.result != "done":
+            yield f"{report.cluster}: {outcome.result}: {text}{f' on {node}' if node else ''} {outcome.text}".rstrip()
+    if not report.outcomes:
+        yield f"{report.cluster}: nothing to do."
+    yield from (f"  hold  {hold.subject}: {hold.rule}: {hold.text}" for hold in report.plan.holds)
+
+
+def as_dict(check: Check) -> dict[str, str]:
+    """A check as JSON-able data."""
+    return asdict(check)
+
+
+def explain_document(cert: Cert, plan: Plan) -> dict[str, object]:
+    """An explanation as JSON-able data."""
+    held = [
+        {"node": node, "origin": claim.origin, "alias": claim.alias, "role": claim.role, "kept_by": claim.kept_by}
+        for node, claims in plan.claims.items()
+        for claim in claims
+        if claim.cert == cert
+    ]
+    return {
+        "fingerprint": cert.fingerprint,
+        "subject": cert.subject,
+        "not_before": cert.not_before.isoformat(),
+        "not_after": cert.not_after.isoformat(),
+        "held": held,
+    }
 
 
 def check_text(cluster: str, checks: Iterable[Check]) -> Iterator[str]:
