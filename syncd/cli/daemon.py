@@ -26,6 +26,9 @@ _LOG = logging.getLogger(__name__)
 _STOP_WITHIN = 8.0
 """Seconds for a step at hand to end after SIGTERM; the service manager allows ten."""
 
+_FIRST_PAGE = 1.0
+"""Seconds that the first pass waits to know the nodes: without them it would write all the same."""
+
 
 class Running:
     """One cluster at work."""
@@ -47,7 +50,7 @@ class Running:
         self._world.permit.start(self.loop.ring)
         for bell in self._bells:
             bell.start(self.loop.ring)
-        self._prover.start()
+        self._prover.start(_FIRST_PAGE)
         self.loop.start()
 
     def stop(self) -> None:

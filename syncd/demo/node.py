@@ -9,6 +9,7 @@ import socket
 import ssl
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -132,34 +133,33 @@ class Node:
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> Any:
         """The answer to a request; None: there is no such path."""
+        place = path.partition("?")[0].strip("/")
+        if method == "PUT" and place == "_cluster/settings":
+            return self._put_settings(body)
+        if place.startswith("_resolve/cluster/"):
+            alias = place.rpartition("/")[2].partition(":")[0]
+            return {alias: {"connected": self.connected(), "skip_unavailable": True}}
+        make = self._routes().get(place)
+        return make() if make else None
+
+    def _routes(self) -> dict[str, Callable[[], Any]]:
         config = self.config
-        match method, path.partition("?")[0].strip("/").split("/"):
-            case "GET", ["_nodes", "_local"]:
-                return {"nodes": {config.name: self._local()}}
-            case "GET", ["_nodes", "http"]:
-                return {"nodes": {name: _peer(name, port) for name, port in config.peers.items()}}
-            case "GET", ["_cluster", "health"]:
-                return {"cluster_name": "onprem", "status": "green", "number_of_nodes": len(config.peers)}
-            case "GET", ["_cluster", "state", "master_node"]:
-                return {"cluster_uuid": "demo", "master_node": min(config.peers)}
-            case "GET", ["_cluster", "settings"]:
-                return {"persistent": self._settings(), "transient": {}}
-            case "PUT", ["_cluster", "settings"]:
-                merged = self._settings() | body.get("persistent", {})
-                Path(config.settings_file).write_text(json.dumps(merged))
-                return {"acknowledged": True}
-            case "GET", ["_license"]:
-                return {"license": {"type": "trial", "status": "active"}}
-            case "GET", ["_ssl", "certificates"]:
-                return [{"path": config.trust_file, "format": "PEM", "has_private_key": False}]
-            case "GET", ["_remote", "info"]:
-                return {config.alias: self._remote()}
-            case "GET", ["_resolve", "cluster", expression]:
-                return {expression.partition(":")[0]: {"connected": self.connected(), "skip_unavailable": True}}
-            case "GET", ["_demo", "handshakes"]:
-                return vars(self.counts)
-            case _:
-                return None
+        return {
+            "_nodes/_local": lambda: {"nodes": {config.name: self._local()}},
+            "_nodes/http": lambda: {"nodes": {name: _peer(name, port) for name, port in config.peers.items()}},
+            "_cluster/health": lambda: {"cluster_name": "onprem", "status": "green"},
+            "_cluster/state/master_node": lambda: {"cluster_uuid": "demo", "master_node": min(config.peers)},
+            "_cluster/settings": lambda: {"persistent": self._settings(), "transient": {}},
+            "_license": lambda: {"license": {"type": "trial", "status": "active"}},
+            "_ssl/certificates": lambda: [{"path": config.trust_file, "format": "PEM", "has_private_key": False}],
+            "_remote/info": lambda: {config.alias: self._remote()},
+            "_demo/handshakes": lambda: vars(self.counts),
+        }
+
+    def _put_settings(self, body: dict[str, Any]) -> dict[str, bool]:
+        merged = self._settings() | body.get("persistent", {})
+        Path(self.config.settings_file).write_text(json.dumps(merged))
+        return {"acknowledged": True}
 
     def _settings(self) -> dict[str, Any]:
         with suppress(OSError, ValueError):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from syncd.core.bundle import Cert, read_trust_file
+from syncd.core.bundle import Cert, bundle_digest, read_trust_file
+from syncd.demo.pki import EckCa
 from syncd.demo.world import ALIAS, NAMES, World
 from syncd.ports import now
 
@@ -64,16 +65,15 @@ class _Play:
         self._tell("The company's own CA in these files is foreign: syncd keeps it.")
 
     def _renew(self) -> None:
-        self._act("ECK renews its CA with the SAME KEY, as it does each year; leaves follow at once.")
-        self.world.publish(self.world.ca.renew(now()))
+        self._act("ECK renews its CA with the SAME KEY, as it does each year; leaves follow.")
+        self._figure("same-key renewal", self.world.ca.renew(now()))
         self.world.follow()
-        self._figure("same-key renewal")
 
     def _rotate(self) -> None:
         self._act("ECK's CA is lost and made anew: a NEW KEY. The pods have their leaves ten seconds later.")
-        self.world.publish(self.world.ca.rekey(now()))
+        renewed = self.world.ca.rekey(now())
         follows = time.monotonic() + _KUBELET_SECONDS
-        self._figure("new key")
+        self._figure("new key", renewed)
         self._await("the pods' new leaves", lambda: time.monotonic() >= follows, _KUBELET_SECONDS + 1)
         self.world.follow()
 
@@ -87,8 +87,10 @@ class _Play:
         took = self._await("old CAs are out, the new one proven", lambda: self._only(self.world.ca.cert), 60)
         self.figures.append(("old CAs retired", f"{took:.1f} s after {lost} was back"))
 
-    def _figure(self, name: str) -> None:
-        wanted = self.world.ca.cert
+    def _figure(self, name: str, ca: EckCa) -> None:
+        """Publish a CA, and measure until it is on disk and until it is loaded."""
+        wanted = ca.cert
+        self.world.publish(ca)
         written = self._await("on every disk", lambda: all(wanted in self._file(node) for node in NAMES), 20)
         proven = written + self._await("loaded by every process", lambda: self._trust(wanted), 20)
         self.figures.append((f"{name}: Secret to disk on 3 nodes", f"{written * 1000:.0f} ms"))
@@ -117,8 +119,12 @@ class _Play:
     def _trust(self, ca: Cert) -> bool:
         """Every node has the CA on disk, its process is proven to have loaded the file, and its link is up."""
         rows = self._rows()
-        proven = all(row["loaded"].startswith("proven") and row["link"] == "up" for row in rows)
+        proven = all(self._proven(row) and row["link"] == "up" for row in rows)
         return len(rows) == len(NAMES) and proven and all(ca in self._file(node) for node in NAMES)
+
+    def _proven(self, row: dict[str, str]) -> bool:
+        """Whether the page tells of the file as it is now, and that it is loaded."""
+        return row["loaded"].startswith("proven") and row["bundle"] == bundle_digest(self._file(row["node"]))[:16]
 
     def _only(self, ca: Cert) -> bool:
         return self._trust(ca) and all(set(self._file(node)) == {ca, self.world.company} for node in NAMES)
@@ -145,10 +151,11 @@ class _Play:
             if time.monotonic() - began > seconds:
                 raise DemoFailed(f"{what} did not come in {seconds:.0f} s; holds: {sorted(self._rules())}")
             self._show_rows()
-            time.sleep(0.05)
+            time.sleep(0.01)
+        took = time.monotonic() - began
         self._show_rows()
         self._tell(f"✓ {what}")
-        return time.monotonic() - began
+        return took
 
     def _show_rows(self) -> None:
         rows = [f"{r['node']}: {r['file']}, {r['loaded']}, link {r.get('link', '')}" for r in self._rows()]

@@ -9,7 +9,13 @@ from pathlib import Path
 from threading import Thread
 
 import paramiko
-from paramiko import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED, Channel, PKey, SFTPAttributes, SFTPHandle
+from paramiko import Channel, PKey, SFTPAttributes, SFTPHandle
+from paramiko.common import (
+    AUTH_FAILED,
+    AUTH_SUCCESSFUL,
+    OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
+    OPEN_SUCCEEDED,
+)
 from paramiko.sftp import CMD_EXTENDED, SFTP_FAILURE, SFTP_OK
 
 _BACKLOG = 50
@@ -82,7 +88,7 @@ class _Host(paramiko.ServerInterface):
         return "publickey"
 
     def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002
-        return OPEN_SUCCEEDED if kind == "session" else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
     def check_channel_direct_tcpip_request(
         self,
@@ -99,8 +105,8 @@ def _pump(channel: Channel, destination: tuple[str, int]) -> None:
     try:
         with socket.create_connection(destination, 5) as target:
             while True:
-                ready, _, _ = select.select([channel, target], [], [], 30)
-                if not ready or not all(_carry(source, channel, target) for source in ready):
+                ready, _, _ = select.select([channel, target], [], [], 30)  # type: ignore[type-var]  # a channel has fileno
+                if not ready or not all(_carry(source, channel, target) for source in ready):  # type: ignore[arg-type]
                     return
     except OSError:
         return
@@ -122,18 +128,17 @@ class _SftpServer(paramiko.SFTPServer):
             handle = self.file_table.get(msg.get_binary())
             if isinstance(handle, _Handle):
                 handle.sync()
-            self._send_status(request_number, SFTP_OK if handle else SFTP_FAILURE)
+            self._send_status(request_number, SFTP_OK if handle else SFTP_FAILURE)  # type: ignore[attr-defined]
             return
         msg.rewind()
         msg.get_int()
-        super()._process(t, request_number, msg)
+        super()._process(t, request_number, msg)  # type: ignore[misc]  # not in the stubs
 
 
 class _Handle(SFTPHandle):
     def sync(self) -> None:
-        for file in {getattr(self, "readfile", None), getattr(self, "writefile", None)} - {None}:
-            file.flush()
-            os.fsync(file.fileno())
+        self.writefile.flush()  # type: ignore[attr-defined]  # set in open
+        os.fsync(self.writefile.fileno())  # type: ignore[attr-defined]
 
     def stat(self) -> SFTPAttributes:
         return SFTPAttributes.from_stat(os.fstat(self.readfile.fileno()))  # type: ignore[attr-defined]  # set in open

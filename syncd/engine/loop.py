@@ -99,11 +99,16 @@ class Loop:
         if report.failures:
             return self._after_failure()
         self._failures = 0
-        return _until(report)
+        return 0.0 if _wrote(report) else _until(report)
 
     def _after_failure(self) -> float:
         self._failures += 1
         return self._backoff.delay(self._failures)
+
+
+def _wrote(report: Report) -> bool:
+    """Whether files changed: then the next pass looks at once, so that what is told is about the new ones."""
+    return any(outcome.written for outcome in report.outcomes)
 
 
 def _until(report: Report) -> float | None:

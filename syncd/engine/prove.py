@@ -36,6 +36,8 @@ class Prover:
         self._report: Report | None = None
         self._stopping = False
         self._due = 0.0
+        self._hurry = False
+        self._first = True
         self._thread = Thread(target=self._run, name=f"prover {world.policy.cluster}", daemon=True)
 
     @property
@@ -43,9 +45,14 @@ class Prover:
         """The latest finished page."""
         return self._page
 
-    def start(self) -> None:
-        """Begin to look."""
+    def start(self, patience: float = 0.0) -> None:
+        """Begin to look, and wait so many seconds at most for the first page.
+
+        A first pass that knows where the nodes' logs are can note their positions before it writes.
+        """
         self._thread.start()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._first, timeout=patience)
 
     def stop(self, timeout: float) -> None:
         """End; what still runs ends by its own deadline."""
@@ -59,7 +66,7 @@ class Prover:
         with self._changed:
             before, self._report = self._report, report
             if _files(before) != _files(report) or _published(before) != _published(report):
-                self._due = 0.0
+                self._hurry = True
             self._changed.notify_all()
 
     def sweep(self) -> Sighted:
@@ -77,12 +84,16 @@ class Prover:
 
     def _turn(self) -> None:
         page, report = self._page, self._report
-        if monotonic() >= self._due:
+        if self._hurry or monotonic() >= self._due:
+            self._hurry = False
             self._due = monotonic() + self._interval(report)
             page = self._links.update(page, report)
         page = self._evidence.update(page, report)
         differs = page.gist() != self._page.gist()
-        self._page = page
+        with self._changed:
+            self._page = page
+            self._first = False
+            self._changed.notify_all()
         if differs:
             self._ring("proof")
 
@@ -94,6 +105,7 @@ class Prover:
     def _rest(self) -> None:
         awaiting = self._report is not None and self._evidence.awaiting(self._report)
         wait = _QUICK if awaiting else max(0.05, self._due - monotonic())
+        wait = 0.0 if self._hurry else wait
         with self._changed:
             told = self._report
             self._changed.wait_for(lambda: self._stopping or self._report is not told, timeout=wait)

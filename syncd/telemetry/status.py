@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from syncd.core.model import Absent, Claim, Hold, NodeName, Report, Unknown, Verdict
+from syncd.core.bundle import bundle_digest
+from syncd.core.model import Absent, Claim, Hold, Known, NodeName, Report, Unknown, Verdict
 
 
 def status_document(reports: Iterable[Report]) -> dict[str, object]:
@@ -48,13 +49,14 @@ def _file(report: Report, name: NodeName) -> dict[str, object]:
     done = {o.step.node for o in report.outcomes if o.result == "done" and hasattr(o.step, "node")}
     match node.file:
         case Unknown(text=text):
-            return {"file": "unknown", "loaded": "unknown", "note": text}
+            return {"file": "unknown", "bundle": None, "loaded": "unknown", "note": text}
         case Absent() if name not in done:
             file = "missing"
         case _:
             file = "in step" if name not in waiting - done else "behind"
     sight = report.plan.proven.get(name)
-    return {"file": file, "loaded": f"proven by {sight.by}" if sight else "not proven"}
+    bundle = bundle_digest(node.file.value.trust.certs)[:16] if isinstance(node.file, Known) else None
+    return {"file": file, "bundle": bundle, "loaded": f"proven by {sight.by}" if sight else "not proven"}
 
 
 def _remote(report: Report, alias: str) -> dict[str, object]:
