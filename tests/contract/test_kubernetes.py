@@ -20,10 +20,25 @@ from syncd.adapters.kubernetes import (
 from syncd.core.errors import SourceError, StateError
 from syncd.demo.kube import DemoKube
 from syncd.ports import Deadline, StateStore
+from tests.bed.kube import KubeApi
 from tests.bed.waiting import wait_for
 from tests.contract.store_contract import StoreContract
 
 NS = "elastic"
+ROLE_AT_THE_SOURCE = [
+    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "watch"],
+     "resourceNames": ["quickstart-es-transport-certs-public"]},
+    {"apiGroups": ["elasticsearch.k8s.elastic.co"], "resources": ["elasticsearches"], "verbs": ["get"],
+     "resourceNames": ["quickstart"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "create", "patch"]},
+]  # fmt: skip
+ROLE_AT_HOME = [
+    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "watch", "create", "patch"],
+     "resourceNames": ["syncd-onprem"]},
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "update"],
+     "resourceNames": ["syncd-onprem"]},
+]  # fmt: skip
 SECRET = "quickstart-es-transport-certs-public"
 
 
@@ -241,6 +256,35 @@ def test_a_holder_that_cannot_reach_the_api_stops_believing_in_time(demo: DemoKu
     assert time.monotonic() - began < 1.5
     demo.start()
     permit.stop()
+
+
+@pytest.mark.bed
+def test_the_shipped_role_is_enough_and_no_more_is_needed(kube: KubeApi) -> None:
+    """Least privilege: get and watch on one Secret, one ConfigMap and one Lease of its own, Events."""
+    kube.put_secret(NS, SECRET, {"ca.crt": b"0"})
+    kube.put_elasticsearch(NS, "quickstart", 2)
+    kube.grant(NS, "syncd", ROLE_AT_THE_SOURCE)
+    kube.grant("syncd", "syncd", ROLE_AT_HOME)
+    client = KubeClient(str(kube.kubeconfig_for("syncd-token")), None)
+    source = SecretSource(client, NS, "quickstart")
+    assert (source.read(soon()).content, source.endpoints(soon())) == (b"0", 2)
+    ears, watch = Ears(), ObjectWatch(client, NS, "secrets", SECRET, "source")
+    watch.start(ears)
+    assert ears.hear()
+    ears.drain()
+    kube.put_secret(NS, SECRET, {"ca.crt": b"1"})
+    assert ears.hear(), watch.restarts
+    watch.stop()
+    state = ConfigMapState(client, "syncd", "syncd-onprem")
+    stored = state.load(soon())
+    assert state.save("{}", stored.version, soon())
+    permit = LeasePermit(client, "syncd", "syncd-onprem", duration=2)
+    permit.start(Ears())
+    wait_for(permit.valid, 5, "the lease")
+    permit.stop()
+    with pytest.raises(SourceError) as refused:
+        SecretSource(client, NS, "other").read(soon())
+    assert refused.value.rule == "source_forbidden"
 
 
 def test_the_same_event_is_counted_not_multiplied(api: Api) -> None:

@@ -9,10 +9,10 @@ from syncd.adapters.ssh import SshFleet, SshSettings
 from syncd.core.errors import HostError
 from syncd.core.model import NodeName
 from syncd.ports import Deadline, Host
-from tests.bed.sshd import SSHD, Sshd, make_key
+from tests.bed.sshd import Sshd, make_key
 from tests.contract.host_contract import HostContract
 
-pytestmark = [pytest.mark.bed, pytest.mark.skipif(not SSHD.exists(), reason="no OpenSSH server (openssh-server)")]
+pytestmark = [pytest.mark.bed, pytest.mark.usefixtures("need_sshd")]
 NAME = NodeName("es-01")
 
 

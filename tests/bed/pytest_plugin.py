@@ -1,0 +1,62 @@
+"""Fixtures of the bed; skips with reasons and a count; `SYNCD_BED=require` makes a failure of a skip."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.bed import missing
+from tests.bed.kube import KubeApi
+
+_SKIPPED = pytest.StashKey[dict[str, int]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_SKIPPED] = {}
+
+
+def need(request: pytest.FixtureRequest, *parts: str) -> None:
+    """Skip (or fail, where the bed is required) unless this machine has these parts of the bed."""
+    lacks = missing.of(*parts)
+    if not lacks:
+        return
+    reason = "; ".join(lacks)
+    if os.environ.get("SYNCD_BED") == "require":
+        pytest.fail(f"SYNCD_BED=require, and this machine lacks: {reason}")
+    counts = request.config.stash[_SKIPPED]
+    counts[reason] = counts.get(reason, 0) + 1
+    pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for reason, count in config.stash[_SKIPPED].items():
+        terminalreporter.write_line(f"bed: {count} tests skipped: {reason}")
+
+
+@pytest.fixture(scope="session")
+def _kube_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
+    api = KubeApi(tmp_path_factory.mktemp("kube"), {"syncd-token": "syncd"})
+    try:
+        yield api.start()
+    finally:
+        api.stop()
+
+
+@pytest.fixture
+def kube(request: pytest.FixtureRequest) -> KubeApi:
+    """A real API server, shared by the session."""
+    need(request, "kube")
+    api: KubeApi = request.getfixturevalue("_kube_session")
+    return api
+
+
+@pytest.fixture
+def need_sshd(request: pytest.FixtureRequest) -> None:
+    """OpenSSH servers can be started."""
+    need(request, "sshd", "sudo")
+
+
+@pytest.fixture
+def need_elasticsearch(request: pytest.FixtureRequest) -> None:
+    """Elasticsearch nodes can be started."""
+    need(request, "elasticsearch")
