@@ -217,5 +217,9 @@ class KubeApi:
             f"https://127.0.0.1:{self.port}/readyz", headers={"authorization": f"Bearer {ADMIN}"}
         )
         context = ssl._create_unverified_context()  # noqa: S323
-        with urllib.request.urlopen(request, context=context, timeout=2) as answer:  # noqa: S310
-            return bool(answer.read() == b"ok")
+        try:
+            with urllib.request.urlopen(request, context=context, timeout=2) as answer:  # noqa: S310
+                return bool(answer.read() == b"ok")
+        except urllib.error.HTTPError as error:
+            error.close()
+            return False

@@ -1,0 +1,195 @@
+"""Real Elasticsearch nodes, run from the unpacked distribution as a user of their own."""
+
+import base64
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.bed import paths
+from tests.bed.sshd import free_port
+from tests.bed.waiting import wait_for
+
+USER, PASSWORD = "admin", "admin-of-the-bed"
+ACCOUNT = "syncd-es"
+_START_SECONDS = 180.0
+
+
+@dataclass
+class EsNode:
+    """One node. `folder` holds config, data, logs, tmp; a node of a cluster knows the others' transport ports."""
+
+    folder: Path
+    name: str
+    cluster: str
+    version: str = paths.NEWEST
+    yml: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """Files of the config directory, by name."""
+    transport_port: int = field(default_factory=free_port)
+    http_port: int = field(default_factory=free_port)
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def config(self) -> Path:
+        """The config directory."""
+        return self.folder / "config"
+
+    @property
+    def url(self) -> str:
+        """The REST URL."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    def create(self, peers: "list[EsNode]") -> "EsNode":
+        """Make the folders, the yml, the keystore and the user."""
+        home = paths.elasticsearch(self.version)
+        make_account()
+        for part in ("data", "logs", "tmp"):
+            (self.folder / part).mkdir(parents=True)
+        shutil.copytree(home / "config", self.config)
+        (self.config / "elasticsearch.yml").write_text(self._yml(peers))
+        for name, content in self.files.items():
+            (self.config / name).write_bytes(content)
+        self._relocate_jvm_files()
+        self._give_away()
+        self.tool("elasticsearch-keystore", "create")
+        self.tool("elasticsearch-users", "useradd", USER, "-p", PASSWORD, "-r", "superuser")
+        return self
+
+    def secure(self, name: str, value: str) -> None:
+        """Put a secure setting into the keystore."""
+        self.tool("elasticsearch-keystore", "add", "-x", "-f", name, stdin=value)
+
+    def start(self) -> "EsNode":
+        """Start the process; `ready` waits for it."""
+        for kind in ("http", "transport", "remote_cluster"):
+            (self.folder / "logs" / f"{kind}.ports").unlink(missing_ok=True)
+        with (self.folder / "logs" / "out").open("ab") as out:
+            self._process = subprocess.Popen(
+                ["bin/elasticsearch"], cwd=paths.elasticsearch(self.version), env=self._environment(),
+                user=ACCOUNT, group=ACCOUNT, extra_groups=[], stdout=out, stderr=out,
+            )  # fmt: skip
+        return self
+
+    def ready(self) -> "EsNode":
+        """Wait until REST answers."""
+        wait_for(self._answers, _START_SECONDS, f"elasticsearch {self.name}, log {self.folder}/logs/out", 0.3)
+        return self
+
+    def stop(self) -> None:
+        """End the process."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def remote_cluster_port(self) -> int:
+        """The port of the remote cluster server."""
+        return int((self.folder / "logs" / "remote_cluster.ports").read_text().split()[0].rpartition(":")[2])
+
+    def tool(self, *argv: str, stdin: str | None = None) -> str:
+        """Run one of Elasticsearch's own tools as its user."""
+        done = subprocess.run(
+            [f"bin/{argv[0]}", *argv[1:]], cwd=paths.elasticsearch(self.version), env=self._environment(),
+            input=stdin, text=True, user=ACCOUNT, group=ACCOUNT, extra_groups=[], capture_output=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"{argv[0]} {argv[1]} ended with {done.returncode}: {done.stdout} {done.stderr}")
+        return done.stdout
+
+    def api(self, method: str, path: str, body: object = None, timeout: float = 30) -> Any:
+        """A REST call as administrator; raises EsRefused."""
+        credential = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        request = urllib.request.Request(  # noqa: S310 - loopback
+            f"{self.url}{path}", method=method,
+            data=json.dumps(body).encode() if body is not None else None,
+            headers={"content-type": "application/json", "authorization": f"Basic {credential}"},
+        )  # fmt: skip
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:  # it holds the connection
+                raise EsRefusedError(error.code, error.read().decode(errors="replace")) from error
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace a file of the config directory as a careful writer does."""
+        temp = self.config / f".{name}.new"
+        temp.write_bytes(content)
+        shutil.chown(temp, ACCOUNT, ACCOUNT)
+        temp.rename(self.config / name)
+
+    def _answers(self) -> bool:
+        if self._process and self._process.poll() is not None:
+            raise RuntimeError(f"{self.name} ended with {self._process.returncode}")
+        return bool(self.api("GET", "/_nodes/_local", timeout=2)["nodes"])
+
+    def _yml(self, peers: "list[EsNode]") -> str:
+        if len(peers) > 1:
+            seeds = json.dumps([f"127.0.0.1:{peer.transport_port}" for peer in peers])
+            names = json.dumps([peer.name for peer in peers])
+            discovery = f"discovery.seed_hosts: {seeds}\ncluster.initial_master_nodes: {names}\n"
+        else:
+            discovery = "discovery.type: single-node\n"
+        return (
+            f"cluster.name: {self.cluster}\nnode.name: {self.name}\npath.data: {self.folder}/data\n"
+            f"path.logs: {self.folder}/logs\nnode.portsfile: true\nhttp.port: {self.http_port}\n"
+            f"transport.port: {self.transport_port}\nnetwork.host: 127.0.0.1\n{discovery}"
+            "xpack.security.enabled: true\nxpack.security.autoconfiguration.enabled: false\n"
+            "xpack.license.self_generated.type: trial\nindices.breaker.total.use_real_memory: false\n"
+            f"cluster.routing.allocation.disk.threshold_enabled: false\n{self.yml}"
+        )
+
+    def _relocate_jvm_files(self) -> None:
+        """The distribution's jvm.options have paths below its own folder, which nodes share."""
+        path = self.config / "jvm.options"
+        text = path.read_text().replace("-XX:HeapDumpPath=data", f"-XX:HeapDumpPath={self.folder}/data")
+        text = text.replace("logs/gc.log", f"{self.folder}/logs/gc.log")
+        path.write_text(text.replace("-XX:ErrorFile=logs", f"-XX:ErrorFile={self.folder}/logs"))
+
+    def _give_away(self) -> None:
+        subprocess.run(["chown", "-R", f"{ACCOUNT}:{ACCOUNT}", str(self.folder)], check=True)
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "ES_PATH_CONF": str(self.config),
+            "ES_TMPDIR": f"{self.folder}/tmp",
+            "ES_JAVA_HOME": str(paths.java_home()),
+            "ES_JAVA_OPTS": "-Xms512m -Xmx512m",
+        }
+
+
+class EsRefusedError(Exception):
+    """Elasticsearch answered with an error."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"HTTP {code}: {text[:500]}")
+        self.code = code
+        self.text = text
+
+
+def make_account() -> None:
+    """The unprivileged user that Elasticsearch insists on."""
+    try:
+        pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        subprocess.run(["useradd", "--system", "--user-group", "--no-create-home", ACCOUNT], check=True)
+
+
+def start_cluster(nodes: list[EsNode]) -> None:
+    """Create and start the nodes of one cluster together, and wait for all."""
+    for node in nodes:
+        node.create(nodes)
+    for node in nodes:
+        node.start()
+    for node in nodes:
+        node.ready()
+    wait_for(lambda: nodes[0].api("GET", "/_cluster/health")["number_of_nodes"] == len(nodes), 60, "all nodes joined")
