@@ -100,6 +100,13 @@ class World:
             return self._get(f"http://127.0.0.1:{self.telemetry_port}/status")
         return {}
 
+    def page(self, path: str) -> str:
+        """A page of the daemon's telemetry; empty while it does not answer."""
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{self.telemetry_port}{path}", timeout=5) as answer:
+            text: str = answer.read().decode()
+            return text
+        return ""
+
     def handshakes(self) -> tuple[int, int]:
         """(ok, failed) fresh handshakes of all nodes since their start."""
         counts = [self._get(f"http://127.0.0.1:{port}/_demo/handshakes") for port in self.ports.values()]

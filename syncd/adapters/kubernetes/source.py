@@ -11,7 +11,7 @@ from syncd.ports import Deadline, Reading
 _RULES = {401: "source_unauthorized", 403: "source_forbidden", 404: "source_not_found"}
 _CURES = {
     "source_unauthorized": "Check the account that syncd uses (kubernetes.kubeconfig, or the pod's service account)",
-    "source_forbidden": "Grant get and watch on this one Secret (the Helm chart's Role does)",
+    "source_forbidden": "Grant get and watch on this one Secret; docs/kubernetes.md has the Role",
     "source_not_found": "Check source.namespace and source.cluster; ECK makes the Secret with the cluster",
     "source_unreachable": "Check the API server and the network; the nodes keep what they have",
 }

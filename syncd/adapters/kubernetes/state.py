@@ -65,5 +65,5 @@ class ConfigMapState:
 
     def _error(self, error: KubeError) -> StateError:
         rule = "state_forbidden" if error.status in (401, 403) else "state_unreachable"
-        cure = "Grant get and patch on this ConfigMap (the Helm chart's Role does)" if rule == "state_forbidden" else ""
+        cure = "Grant get, create, patch on this ConfigMap (docs/kubernetes.md)" if rule == "state_forbidden" else ""
         return StateError(rule, error.text, where=self.name, cure=cure)

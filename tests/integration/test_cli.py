@@ -1,0 +1,150 @@
+"""What a person types, on an embedded world: the same commands as in the field, and no secret in any output."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from syncd.demo.world import NAMES, World
+from syncd.ports import now
+from tests.bed.waiting import wait_for
+
+CANARY = "ZGVtbzpub3QtYS1yZWFsLWtleQ=="
+"""The API key of the embedded world."""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path, overlap="2s")
+    made.start_nodes()
+    yield made
+    made.stop()
+
+
+def syncd(world: World, *argv: str, code: int = 0) -> str:
+    command = [sys.executable, "-m", "syncd", *argv, "--config", str(world.config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == code, said
+    assert CANARY not in said
+    return said
+
+
+def test_plan_tells_real_differences_and_changes_nothing(world: World) -> None:
+    before = [world.trust_file(name).read_bytes() for name in NAMES]
+    wait_for(lambda: _answers(world), 20, "the nodes")
+    said = syncd(world, "plan", code=3)
+    assert "write" in said
+    assert NAMES[2] in said
+    assert "on es-01" not in said, "what is in step needs no step"
+    document = json.loads(syncd(world, "plan", "-o", "json", code=3))
+    assert [step["node"] for step in document[0]["steps"] if step["step"] == "PutFile"] == [NAMES[2]]
+    assert [world.trust_file(name).read_bytes() for name in NAMES] == before
+
+
+def test_check_names_what_is_wrong_with_its_cure(world: World) -> None:
+    wait_for(lambda: _answers(world), 20, "the nodes")
+    world.hosts[NAMES[1]].stop()
+    said = syncd(world, "check", code=1)
+    assert "WRONG" in said
+    assert "sshd" in said
+    assert "the licence allows the API-key model: trial" in said
+
+
+def test_once_is_a_whole_pass_by_the_same_functions(world: World) -> None:
+    wait_for(lambda: _answers(world), 20, "the nodes")
+    said = syncd(world, "once")
+    assert f"done: write {world.trust_file(NAMES[2])}" in said
+    assert all(world.ca.pem.split(b"\n")[1] in world.trust_file(name).read_bytes() for name in NAMES)
+    assert "nothing to do" in syncd(world, "plan")
+
+
+def test_observe_changes_nothing_on_any_server(world: World) -> None:
+    """Seen from the servers' side: no file, no object, no setting of any of them changed."""
+    wait_for(lambda: _answers(world), 20, "the nodes")
+    config = json.loads(world.config.read_text())
+    config["clusters"][0]["mode"] = "observe"
+    world.config.write_text(json.dumps(config))
+    files = {path: path.stat().st_mtime_ns for path in world.folder.glob("es-*/config/*")}
+    objects = {key: body for key, body in world.kube.store.objects.items() if key[0] != "leases"}
+    world.start_daemon()
+    wait_for(lambda: _rules(world) >= {"observe"}, 20, "a pass")
+    syncd(world, "status")
+    assert {path: path.stat().st_mtime_ns for path in world.folder.glob("es-*/config/*")} == files
+    assert {
+        key: body for key, body in world.kube.store.objects.items() if key[0] not in ("leases", "events")
+    } == objects
+    assert not (world.folder / "settings.json").exists()
+
+
+def test_people_steer_a_running_daemon(world: World) -> None:
+    """pause, resume, explain, revoke: each is a request that the daemon carries out."""
+    world.start_daemon()
+    wait_for(lambda: world.ca.cert.der and _settled(world), 40, "onboarding")
+    assert "foreign kept" in syncd(world, "explain", world.company.short)
+    assert "paused until" in syncd(world, "pause", "onprem", "--for", "4h")
+    renewed = world.ca.renew(now())
+    world.publish(renewed)
+    wait_for(lambda: "paused" in _rules(world), 20, "the pause")
+    assert renewed.pem not in world.trust_file(NAMES[0]).read_bytes()
+    assert "resumed" in syncd(world, "resume", "onprem")
+    wait_for(lambda: renewed.pem in world.trust_file(NAMES[0]).read_bytes(), 20, "the write after the pause")
+    said = syncd(world, "revoke", world.company.short, "--yes")
+    assert "Nothing that was seen needs it" in said
+    wait_for(lambda: all(world.company.pem not in world.trust_file(n).read_bytes() for n in NAMES), 20, "revoked")
+
+
+def test_a_policy_of_approval_holds_a_new_key_until_a_person_says_so(world: World) -> None:
+    config = json.loads(world.config.read_text())
+    config["clusters"][0]["remotes"][0]["trust"]["accept"] = "approved"
+    world.config.write_text(json.dumps(config))
+    world.start_daemon()
+    wait_for(lambda: _settled(world), 40, "onboarding")
+    rekeyed = world.ca.rekey(now())
+    world.publish(rekeyed)
+    wait_for(lambda: "not_approved" in _rules(world), 20, "the hold")
+    assert rekeyed.pem not in world.trust_file(NAMES[0]).read_bytes()
+    assert "approved" in syncd(world, "approve", rekeyed.cert.short)
+    wait_for(lambda: rekeyed.pem in world.trust_file(NAMES[0]).read_bytes(), 20, "the write")
+
+
+def test_no_secret_is_in_any_log_metric_status_or_state(world: World) -> None:
+    """Promise 8."""
+    world.start_daemon()
+    wait_for(lambda: _settled(world), 40, "onboarding")
+    key = (world.folder / "client").read_text().splitlines()[3]
+    stores = json.dumps([body for (kind, _, _), body in world.kube.store.objects.items() if kind != "secrets"])
+    told = [stores, (world.folder / "syncd.log").read_text(), world.page("/metrics"), world.page("/status")]
+    for text in told:
+        assert text
+        assert CANARY not in text
+        assert world.kube.token not in text
+        assert key not in text
+
+
+def test_a_bad_change_of_the_configuration_is_refused_and_the_old_one_stays(world: World) -> None:
+    world.start_daemon()
+    wait_for(lambda: _settled(world), 40, "onboarding")
+    good = world.config.read_text()
+    world.config.write_text(good.replace('"overlap": "2s"', '"overlap": "soon"'))
+    wait_for(lambda: 'syncd_config_reloads_total{result="refused"} 1.0' in world.page("/metrics"), 20, "the refusal")
+    assert "a duration such as" in (world.folder / "syncd.log").read_text()
+    assert world.page("/healthz")
+    world.config.write_text(good.replace('"overlap": "2s"', '"overlap": "3s"'))
+    wait_for(lambda: 'syncd_config_reloads_total{result="taken"} 1.0' in world.page("/metrics"), 30, "the change")
+
+
+def _answers(world: World) -> bool:
+    return world.handshakes()[0] > 0
+
+
+def _rules(world: World) -> set[str]:
+    return {hold["rule"] for cluster in world.status().get("clusters", []) for hold in cluster["holds"]}
+
+
+def _settled(world: World) -> bool:
+    clusters = world.status().get("clusters", [])
+    return bool(clusters) and all(cluster["settled"] for cluster in clusters)
