@@ -52,7 +52,7 @@ class Wiring:
         sources = {Alias(remote.alias): self._source(remote.source) for remote in cluster.remotes}
         state, permit = self._state(cluster)
         world = World(
-            policy=to_policy(cluster),
+            policy=to_policy(cluster, self.whole.intervals.probe),
             fleet=self._fleet(cluster),
             sources={alias: source for alias, source in sources.items() if source is not None},
             extras=_extras(cluster),

@@ -1,11 +1,13 @@
 """From what the operator said to what the core decides by."""
 
+from datetime import timedelta
+
 from syncd.config.model import Cluster, NoSource, Remote
 from syncd.core.bundle import Fingerprint
 from syncd.core.model import Alias, NodeName, NodePolicy, Policy, RemotePolicy
 
 
-def to_policy(cluster: Cluster) -> Policy:
+def to_policy(cluster: Cluster, probe: timedelta) -> Policy:
     """The policy of one cluster."""
     return Policy(
         cluster=cluster.name,
@@ -14,6 +16,7 @@ def to_policy(cluster: Cluster) -> Policy:
         observe=cluster.mode == "observe",
         proof=cluster.proof,
         poll=cluster.poll,
+        probe=probe,
     )
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import NewType, TypeVar
 
@@ -97,6 +98,7 @@ class TrustFile:
     markers: tuple[Cert, ...] = ()
 
 
+@lru_cache(maxsize=4096)  # pure; the same few certificates are in every node's file, in every pass
 def parse_cert(der: bytes) -> Cert:
     """One certificate from its DER.
 

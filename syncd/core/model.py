@@ -313,6 +313,8 @@ class Policy:
     proof: Literal["auto", "log", "file"] = "auto"
     poll: timedelta = timedelta(seconds=5)
     """Elasticsearch's `resource.reload.interval.high`."""
+    probe: timedelta = timedelta(seconds=60)
+    """How often the remotes are looked at."""
 
     def node(self, name: NodeName) -> NodePolicy:
         """The policy of a node that is known to be in it."""

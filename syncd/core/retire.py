@@ -26,7 +26,9 @@ from syncd.core.model import (
 from syncd.core.trust import verifies
 
 _FRESH = timedelta(hours=1)
-"""A leaf that nobody has presented for this long (or for the overlap, if shorter) is no longer in use."""
+"""A leaf that nobody has presented for this long (or for the overlap, if shorter) is no longer in use..."""
+_LOOKS = 3
+"""...unless the remotes were looked at fewer times than this meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Case:
     @property
     def presented(self) -> tuple[Presented, ...]:
         """The leaves that were presented since the CA was superseded, and lately."""
-        since = max(self.superseded, self.now - min(self.remote.overlap, _FRESH))
+        window = max(min(self.remote.overlap, _FRESH), _LOOKS * self.policy.probe)
+        since = max(self.superseded, self.now - window)
         remote = self.seen.remotes.get(self.remote.alias)
         return tuple(sight for sight in remote.presented if sight.at >= since) if remote else ()
 

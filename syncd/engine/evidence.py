@@ -60,8 +60,12 @@ class Evidence:
     def _awaited(self, report: Report) -> Iterable[_Awaited]:
         for name, sight in report.plan.proven.items():
             node = report.seen.nodes[name]
-            unproven = sight is None or sight.by == "file"
-            if unproven and isinstance(node.file, Known) and isinstance(node.process, Known) and _named(node, report):
+            if (
+                sight is None
+                and isinstance(node.file, Known)
+                and isinstance(node.process, Known)
+                and _named(node, report)
+            ):
                 yield self._item(node, node.file.value, node.process.value.started, report)
 
     def _item(self, node: NodeSeen, file: FileState, started: int, report: Report) -> _Awaited:

@@ -22,6 +22,9 @@ _QUICK = 0.5
 _SOON = 5.0
 """Seconds between looks at Elasticsearch and the remotes while something is not as it should be."""
 
+_HOPEFUL = 180.0
+"""Seconds after a change in which something may still come right by itself; then the usual interval is enough."""
+
 
 class Prover:
     """Gathers the slow observations of one cluster, in a thread of its own."""
@@ -37,6 +40,7 @@ class Prover:
         self._stopping = False
         self._due = 0.0
         self._hurry = False
+        self._hopeful_until = monotonic() + _HOPEFUL
         self._first = True
         self._thread = Thread(target=self._run, name=f"prover {world.policy.cluster}", daemon=True)
 
@@ -67,6 +71,7 @@ class Prover:
             before, self._report = self._report, report
             if _files(before) != _files(report) or _published(before) != _published(report):
                 self._hurry = True
+                self._hopeful_until = monotonic() + _HOPEFUL
             self._changed.notify_all()
 
     def sweep(self) -> Sighted:
@@ -100,7 +105,8 @@ class Prover:
     def _interval(self, report: Report | None) -> float:
         """Seconds until Elasticsearch and the remotes are looked at again."""
         probe = self._world.pace.probe
-        return min(probe, _SOON) if report is None or any(map(_pending, report.plan.holds)) else probe
+        pending = report is None or any(map(_pending, report.plan.holds))
+        return min(probe, _SOON) if pending and monotonic() < self._hopeful_until else probe
 
     def _rest(self) -> None:
         awaiting = self._report is not None and self._evidence.awaiting(self._report)

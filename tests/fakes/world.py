@@ -63,6 +63,7 @@ class Bench:
             "nodes": nodes,
             "remotes": (remote,),
             "poll": timedelta(milliseconds=40),
+            "probe": timedelta(0),
         }
         return World(
             policy=Policy(**(fields | policy)),  # type: ignore[arg-type]  # the caller names fields of Policy

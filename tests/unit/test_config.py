@@ -19,7 +19,7 @@ WHERE = Path("syncd.yaml")
 def test_the_shipped_example_is_valid_and_the_one_that_config_init_prints() -> None:
     config = load(ROOT / "config" / "syncd.yaml")
     assert (ROOT / "config" / "syncd.yaml").read_text() == GOOD
-    policy = to_policy(config.clusters[0])
+    policy = to_policy(config.clusters[0], config.intervals.probe)
     assert policy.observe
     assert policy.nodes[0].path == f"/etc/elasticsearch/{MANAGED_FILE}"
     assert policy.remotes[0].overlap == timedelta(hours=24)

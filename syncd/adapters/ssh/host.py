@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import paramiko
 from paramiko import Channel, SFTPAttributes, SFTPClient
-from paramiko.sftp import CMD_EXTENDED
+from paramiko.sftp import CMD_EXTENDED, CMD_FSETSTAT
 
 from syncd.adapters.ssh.session import Session
 from syncd.adapters.ssh.trouble import NOT_A_FILE, diagnose, not_atomic, request, told
@@ -79,8 +79,7 @@ class SshHost:
         def fix(sftp: SFTPClient) -> None:
             _expect(sftp, path, expect)
             with sftp.open(path, "r+") as file:  # a handle cannot be swapped for a link meanwhile
-                file.chown(owner.uid, owner.gid)
-                file.chmod(owner.mode)
+                _give(sftp, file.handle, owner)
 
         self._sftp(path, deadline, fix)
 
@@ -242,12 +241,13 @@ def _read(sftp: SFTPClient, path: str, limit: int) -> Found | None:
     try:
         status = sftp.lstat(path)
         _must_be_file(status, path)
+        size = status.st_size or 0
+        if size > limit:
+            raise HostError("too_large", f"it has {size} bytes, more than the {limit} that are read", where=path)
         with sftp.open(path, "rb") as file:
-            content = file.read(limit + 1)
+            content = file.read(size) if size else b""  # just as much: asking for the end costs a round trip
     except FileNotFoundError:
         return None
-    if len(content) > limit:
-        raise HostError("too_large", f"it has more than the {limit} bytes that are read", where=path)
     return Found(content, _ownership(status), int(status.st_mtime or 0))
 
 
@@ -271,13 +271,20 @@ def _must_be_file(status: SFTPAttributes, path: str) -> None:
 def _write_new(sftp: SFTPClient, temp: str, content: bytes, owner: Ownership) -> int:
     """A new file with owner and mode before its first byte, on disk when this returns; its time on the host's clock."""
     with sftp.open(temp, "wx") as file:
-        file.chmod(0o600)
-        file.chown(owner.uid, owner.gid)
-        file.chmod(owner.mode)
+        _give(sftp, file.handle, owner)
         file.write(content)
         file.flush()
         _fsync(sftp, file.handle)
         return int(file.stat().st_mtime or 0)
+
+
+def _give(sftp: SFTPClient, handle: object, owner: Ownership) -> None:
+    """Owner and mode of an open file in one request; OpenSSH sets the mode last, as chown may clear bits of it."""
+    attributes = SFTPAttributes()
+    flags = SFTPAttributes.FLAG_UIDGID | SFTPAttributes.FLAG_PERMISSIONS
+    attributes._flags = flags  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
+    attributes.st_uid, attributes.st_gid, attributes.st_mode = owner.uid, owner.gid, owner.mode
+    request(sftp, CMD_FSETSTAT, handle, attributes)
 
 
 def _rename(sftp: SFTPClient, temp: str, path: str) -> None:
