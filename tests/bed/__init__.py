@@ -4,11 +4,10 @@ Look here first:
     paths          versions, the cache folder, where built things are
     build          fills the cache (`python -m tests.bed build`)
     missing        what this machine lacks, with reasons (`python -m tests.bed missing`)
-    processes      deadlines, free ports, and processes that end by their own id
     kube           a real API server with etcd
     elasticsearch  real nodes and clusters of them
-    sshd           one OpenSSH server per 'host'
-    pki, eck       certificates as ECK makes them, published as ECK publishes them
-    proxy, link    two clusters joined by a cross-cluster API key, and a way to force fresh connections
+    link           two clusters joined by a cross-cluster API key, and a way to force fresh connections
+    sshd           one OpenSSH server per host
+    waiting        waiting for a thing, never for a time
     pytest_plugin  fixtures, skips with reasons, SYNCD_BED=require
 """
