@@ -93,6 +93,22 @@ def test_nothing_is_derived_from_what_cannot_be_read(bench: Bench, syncd: Syncd,
     assert any(hold.subject == ALIAS for hold in report.plan.holds), "and it is said"
 
 
+@pytest.mark.parametrize(
+    "content", [b"\x00\xff binary", b"", b"-----BEGIN CERTIFICATE-----\nTUlJ", b"x" * 2_000_000],
+    ids=["binary", "empty", "truncated", "huge"],
+)  # fmt: skip
+def test_a_file_that_cannot_be_read_is_never_written_over(bench: Bench, syncd: Syncd, content: bytes) -> None:
+    """Promise 4, on a node's side: its content may hold what nobody else has. The other nodes go on."""
+    syncd.turn(4)
+    host = bench.hosts[NAMES[0]]
+    host.files[FILE] = type(host.files[FILE])(content, host.files[FILE].owner, 1)
+    bench.publish(bench.ca.renew(now()))
+    report = syncd.turn(2)
+    assert host.files[FILE].content == content
+    assert [hold.subject for hold in report.plan.holds if hold.rule.startswith(("file_", "too_large"))] == [NAMES[0]]
+    assert all(bench.ca.cert in bench.on(name) for name in NAMES[1:])
+
+
 def test_an_unreachable_source_changes_nothing_and_is_named(bench: Bench, syncd: Syncd) -> None:
     syncd.turn(4)
     bench.source.error = SourceError("source_unreachable", "connection refused", where="secret memory")

@@ -1,0 +1,155 @@
+"""What `ports.Elasticsearch` must do, on the fake, the embedded node, and real nodes, the oldest and the newest."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from syncd.adapters.elasticsearch import ElasticsearchApi, ElasticsearchSettings
+from syncd.core.errors import ClusterError
+from syncd.core.model import Alias, Known, NodeName
+from syncd.demo.pki import EckCa
+from syncd.demo.world import ALIAS, NAMES, World
+from syncd.ports import Deadline, Elasticsearch, now
+from tests.bed import paths
+from tests.bed.elasticsearch import PASSWORD, USER
+from tests.bed.link import FILE, Pair
+from tests.bed.waiting import wait_for
+from tests.fakes.world import FILE as FAKE_FILE
+from tests.fakes.world import Bench
+
+
+def soon() -> Deadline:
+    return Deadline.after(20)
+
+
+@dataclass
+class Case:
+    """An Elasticsearch behind the port, and what is known of it."""
+
+    es: Elasticsearch
+    node: NodeName
+    trust_file: str
+    with_password: Callable[[str], Elasticsearch] | None = None
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Case]:
+    world = World(tmp_path)
+    world.start_nodes()
+    wait_for(lambda: world.handshakes()[0] > 0, 20, "the nodes")
+
+    def api(secret: str) -> ElasticsearchApi:
+        (tmp_path / "secret").write_text(secret)
+        return ElasticsearchApi(
+            ElasticsearchSettings((f"http://127.0.0.1:{world.ports[NAMES[0]]}",), api_key_file=str(tmp_path / "secret"))
+        )
+
+    es = api((tmp_path / "api-key").read_text())
+    yield Case(es, NodeName(NAMES[0]), str(world.trust_file(NAMES[0])), api)
+    es.close()
+    world.stop()
+
+
+@pytest.fixture
+def fake() -> Case:
+    bench = Bench()
+    bench.es.loaded = {NodeName(name): (bench.ca.cert,) for name in NAMES}
+    return Case(bench.es, NodeName(NAMES[0]), FAKE_FILE)
+
+
+@pytest.fixture(scope="module", params=[paths.NEWEST, paths.OLDEST])
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    folder = tmp_path_factory.mktemp("pair")
+    folder.parent.chmod(0o755)
+    folder.parent.parent.chmod(0o755)
+    ca = EckCa.create(now())
+    made = Pair.start(folder, ca, 1, request.param, ca.pem)
+    wait_for(made.linked, 60, "the link")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def real(need_elasticsearch: None, request: pytest.FixtureRequest, tmp_path: Path) -> Case:
+    made: Pair = request.getfixturevalue("pair")
+    node = made.local[0]
+
+    def api(secret: str) -> ElasticsearchApi:
+        (tmp_path / "secret").write_text(secret)
+        dirs = {NodeName(node.name): str(node.config)}
+        settings = ElasticsearchSettings(
+            (node.url,), username=USER, password_file=str(tmp_path / "secret"), config_dirs=dirs
+        )
+        return ElasticsearchApi(settings)
+
+    return Case(api(PASSWORD), NodeName(node.name), str(node.config / FILE), api)
+
+
+@pytest.fixture(params=["fake", "embedded", pytest.param("real", marks=pytest.mark.bed)])
+def case(request: pytest.FixtureRequest) -> Case:
+    made: Case = request.getfixturevalue(request.param)
+    return made
+
+
+def test_the_cluster_tells_its_nodes_and_licence(case: Case) -> None:
+    state = case.es.cluster(soon())
+    assert case.node in state.nodes
+    assert (state.license, state.health) == ("trial", "green")
+    assert "remote_cluster_client" in state.nodes[case.node]
+    assert state.master
+
+
+def test_a_node_tells_its_process_its_trust_files_and_its_links(case: Case) -> None:
+    answer = case.es.node(case.node, soon())
+    assert answer.process.name == case.node
+    assert answer.process.started > 0
+    assert answer.process.dials
+    assert isinstance(answer.trust_paths, Known)
+    assert case.trust_file in answer.trust_paths.value
+    link = next(link for link in answer.links if link.alias == ALIAS)
+    assert link.connected
+    assert link.has_credential
+    assert ":" in link.address
+    assert case.es.reconnect(case.node, Alias(ALIAS), soon())
+
+
+def test_a_cluster_is_claimed_only_from_whom_was_expected(case: Case) -> None:
+    """Promise 11."""
+    before = case.es.cluster(soon()).owner
+    case.es.claim("test/one", before, soon())
+    assert case.es.cluster(soon()).owner == "test/one"
+    with pytest.raises(ClusterError) as refused:
+        case.es.claim("test/two", None, soon())
+    assert refused.value.rule == "es_owner"
+    case.es.claim("test/two", "test/one", soon())
+    assert case.es.cluster(soon()).owner == "test/two"
+
+
+def test_a_wrong_password_is_told_without_repeating_it(case: Case) -> None:
+    if case.with_password is None:
+        pytest.skip("the fake has no passwords")
+    api = case.with_password("wrong-canary")
+    with pytest.raises(ClusterError) as refused:
+        api.cluster(soon())
+    assert refused.value.rule == "es_unauthorized"
+    assert "canary" not in str(refused.value)
+    api.close()
+
+
+def test_a_node_that_is_not_there_is_told(case: Case) -> None:
+    if case.with_password is None:
+        pytest.skip("the fake has the nodes that it has")
+    with pytest.raises(ClusterError) as refused:
+        case.es.node(NodeName("nobody"), soon())
+    assert refused.value.rule == "es_no_such_node"
+
+
+def test_what_does_not_answer_is_unreachable(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    api = ElasticsearchApi(ElasticsearchSettings(("http://127.0.0.1:1",), api_key_file=str(tmp_path / "secret")))
+    with pytest.raises(ClusterError) as refused:
+        api.cluster(soon())
+    assert refused.value.rule == "es_unreachable"
+    api.close()
