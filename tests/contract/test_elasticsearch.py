@@ -53,8 +53,8 @@ def embedded(tmp_path: Path) -> Iterator[Case]:
 
 
 @pytest.fixture
-def fake() -> Case:
-    bench = Bench()
+def fake(tmp_path: Path) -> Case:
+    bench = Bench(tmp_path)
     bench.es.loaded = {NodeName(name): (bench.ca.cert,) for name in NAMES}
     return Case(bench.es, NodeName(NAMES[0]), FAKE_FILE)
 

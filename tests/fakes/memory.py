@@ -1,119 +1,16 @@
 """Ports in memory, for speed and for faults. Each passes the contract tests of the port that it stands for."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from hashlib import sha256
-from threading import Lock
 from typing import Literal
 
-from syncd.core.bundle import Cert, Digest
-from syncd.core.errors import ChangedUnderneath, ClusterError, HostError, SourceError, StateConflict
-from syncd.core.model import Alias, ClusterState, Known, Link, LogPosition, NodeName, Ownership, Process
+from syncd.core.bundle import Cert
+from syncd.core.errors import ClusterError, HostError, SourceError, StateConflict
+from syncd.core.model import Alias, ClusterState, Known, Link, NodeName, Process
 from syncd.core.trust import verifies
-from syncd.ports import CommandResult, Deadline, Found, NodeAnswer, Reading, Ring, Stored, Stream, now
-
-
-class Killed(BaseException):
-    """kill -9 at this very moment: nothing after it is carried out."""
-
-
-@dataclass
-class Knife:
-    """Cuts the process off at the n-th change of the world, before or after it happened."""
-
-    cut_at: int | None = None
-    after: bool = False
-    changes: int = 0
-    lock: Lock = field(default_factory=Lock)
-
-    @contextmanager
-    def change(self) -> Iterator[None]:
-        """Around every change of the outside world: in order, and none after the cut."""
-        with self.lock:
-            self.changes += 1
-            cut = self.cut_at is not None and self.changes >= self.cut_at
-            if cut and not (self.after and self.changes == self.cut_at):
-                raise Killed
-            yield
-            if cut:
-                raise Killed
-
-    def reset(self, cut_at: int | None = None, *, after: bool = False) -> None:
-        """Count anew, and cut there."""
-        self.changes, self.cut_at, self.after = 0, cut_at, after
-
-
-@dataclass
-class MemoryHost:
-    """A host whose files are a dictionary."""
-
-    knife: Knife = field(default_factory=Knife)
-    files: dict[str, Found] = field(default_factory=dict)
-    logs: dict[str, bytes] = field(default_factory=dict)
-    clock: int = 1_000
-    error: HostError | None = None
-    dialed: Callable[[str, int], Stream] | None = None
-    writes: int = 0
-
-    def read(self, path: str, limit: int, deadline: Deadline) -> Found | None:
-        self._reach()
-        found = self.files.get(path)
-        if found and len(found.content) > limit:
-            raise HostError("too_large", f"{len(found.content)} bytes", where=path)
-        return found
-
-    def owner(self, path: str, deadline: Deadline) -> Ownership | None:
-        self._reach()
-        found = self.files.get(path)
-        return found.owner if found else None
-
-    def put(self, path: str, content: bytes, owner: Ownership, expect: Digest | None, deadline: Deadline) -> Found:
-        self._reach()
-        self._expect(path, expect)
-        with self.knife.change():
-            self.clock += 1
-            self.writes += 1
-            self.files[path] = Found(content, owner, self.clock)
-        return self.files[path]
-
-    def fix_owner(self, path: str, owner: Ownership, expect: Digest, deadline: Deadline) -> None:
-        self._reach()
-        self._expect(path, expect)
-        with self.knife.change():
-            self.files[path] = replace(self.files[path], owner=owner)
-
-    def log_position(self, path: str, deadline: Deadline) -> LogPosition | None:
-        self._reach()
-        return LogPosition(path, 0, len(self.logs[path])) if path in self.logs else None
-
-    def log_since(self, position: LogPosition, limit: int, deadline: Deadline) -> tuple[bytes, LogPosition]:
-        self._reach()
-        text = self.logs.get(position.path, b"")
-        start = position.offset if position.offset <= len(text) else 0
-        part = text[start : start + limit]
-        return part, replace(position, offset=start + len(part))
-
-    def run(self, argv: Sequence[str], stdin: bytes, limit: int, deadline: Deadline) -> CommandResult:
-        self._reach()
-        return CommandResult(0, stdin[:limit], b"")
-
-    def dial(self, address: str, port: int, deadline: Deadline) -> Stream:
-        self._reach()
-        return NoStream()
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-    def _reach(self) -> None:
-        if self.error:
-            raise self.error
-
-    def _expect(self, path: str, expect: Digest | None) -> None:
-        found = self.files.get(path)
-        there = Digest(sha256(found.content).hexdigest()) if found else None
-        if there != expect:
-            raise ChangedUnderneath("changed", "the file is not what was expected", where=path)
+from syncd.ports import Deadline, NodeAnswer, Reading, Ring, Stored, Stream, now
+from tests.fakes.knife import Knife, KnifeHost
 
 
 class NoStream:
@@ -133,9 +30,9 @@ class NoStream:
 class MemoryFleet:
     """Hosts by node name."""
 
-    hosts: dict[NodeName, MemoryHost]
+    hosts: dict[NodeName, KnifeHost]
 
-    def host(self, name: NodeName) -> MemoryHost:
+    def host(self, name: NodeName) -> KnifeHost:
         return self.hosts[name]
 
     def close(self) -> None:
@@ -209,7 +106,7 @@ class MemoryPermit:
 class MemoryElasticsearch:
     """Nodes that load their trust file when told to tick, and dial the remote with what they have loaded."""
 
-    hosts: dict[NodeName, MemoryHost]
+    hosts: dict[NodeName, KnifeHost]
     path: str
     knife: Knife = field(default_factory=Knife)
     keeper: str | None = None

@@ -1,8 +1,10 @@
 """A whole small world in memory: three nodes, one remote, and an ECK that rotates."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from syncd.core.bundle import Cert, read_trust_file
 from syncd.core.errors import BundleError
@@ -13,12 +15,11 @@ from syncd.engine.prove import Prover
 from syncd.engine.reconcile import Reconciler
 from syncd.engine.world import Endpoint, OwnerRule, Pace, World
 from syncd.ports import Deadline, now
+from tests.fakes.knife import Knife, KnifeHost
 from tests.fakes.memory import (
-    Knife,
     MemoryElasticsearch,
     MemoryFleet,
     MemoryHandshakes,
-    MemoryHost,
     MemoryNotices,
     MemoryPermit,
     MemorySource,
@@ -30,7 +31,7 @@ ALIAS = Alias("eck-prod")
 FILE = "/etc/elasticsearch/remote-cluster-ca.crt"
 YML = "/etc/elasticsearch/elasticsearch.yml"
 LOG = "/var/log/elasticsearch/onprem.log"
-OWNER = Ownership(0, 999, 0o660)
+OWNER = Ownership(os.getuid(), os.getgid(), 0o660)
 NAMES = tuple(NodeName(f"es-0{number}") for number in (1, 2, 3))
 
 
@@ -38,16 +39,19 @@ NAMES = tuple(NodeName(f"es-0{number}") for number in (1, 2, 3))
 class Bench:
     """The world and the hands to turn it."""
 
+    folder: Path
     ca: EckCa = field(default_factory=lambda: EckCa.create(now()))
     overlap: timedelta = timedelta(milliseconds=150)
     knife: Knife = field(default_factory=Knife)
 
     def __post_init__(self) -> None:
         self.leaf: Leaf = self.ca.leaf()
-        self.hosts = {name: MemoryHost(self.knife) for name in NAMES}
+        self.hosts = {name: KnifeHost(self.knife, self.folder / name, NoStream) for name in NAMES}
         for host in self.hosts.values():
+            host.real(YML).parent.mkdir(parents=True)
             host.put(YML, b"cluster.name: onprem\n", OWNER, None, _soon())
-            host.logs[LOG] = b"started\n"
+            host.real(LOG).parent.mkdir(parents=True)
+            host.real(LOG).write_text("started\n")
         self.source = MemorySource(self.ca.pem)
         self.store = MemoryStore(self.knife)
         self.permit = MemoryPermit()
@@ -91,12 +95,13 @@ class Bench:
                 continue  # a process keeps its old trust
             if certs and certs != self.es.loaded.get(name):
                 self.es.loaded[name] = certs
-                host.logs[LOG] += f"updated 1 ssl contexts in 6ms for prefix names [x] using file [{FILE}]\n".encode()
+                with host.real(LOG).open("a") as log:
+                    log.write(f"updated 1 ssl contexts in 6ms for prefix names [x] using file [{FILE}]\n")
 
     def on(self, name: NodeName) -> tuple[Cert, ...]:
         """The certificates in a node's file."""
-        found = self.hosts[name].files.get(FILE)
-        return read_trust_file(found.content).certs if found else ()
+        real = self.hosts[name].real(FILE)
+        return read_trust_file(real.read_bytes()).certs if real.exists() else ()
 
     def publish(self, ca: EckCa) -> None:
         """ECK publishes another CA; the remote's leaf follows by `follow`."""

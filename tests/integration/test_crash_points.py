@@ -6,12 +6,13 @@ lives settle in the end state of a life that was never cut, and at no moment doe
 
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from syncd.core.trust import verifies
 from syncd.ports import Deadline, now
-from tests.fakes.memory import Killed
+from tests.fakes.knife import Killed
 from tests.fakes.world import FILE, NAMES, Bench, Syncd
 
 
@@ -41,14 +42,12 @@ def followed(bench: Bench) -> None:
 
 def owner_drift(bench: Bench) -> None:
     settled(bench)
-    host = bench.hosts[NAMES[0]]
-    found = host.files[FILE]
-    host.files[FILE] = type(found)(found.content, type(found.owner)(1, 1, 0o600), found.modified)
+    bench.hosts[NAMES[0]].real(FILE).chmod(0o600)
 
 
 def file_deleted(bench: Bench) -> None:
     settled(bench)
-    del bench.hosts[NAMES[1]].files[FILE]
+    bench.hosts[NAMES[1]].real(FILE).unlink()
 
 
 OVERLAP_AND_A_BIT = 0.35
@@ -88,9 +87,9 @@ def settle(bench: Bench) -> None:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("start", STARTS, ids=lambda start: start.__name__)
-def test_every_cut_settles_on_the_next_life(start: Callable[[Bench], None], *, after: bool) -> None:
+def test_every_cut_settles_on_the_next_life(start: Callable[[Bench], None], tmp_path: Path, *, after: bool) -> None:
     for cut in count(1):
-        bench = Bench()
+        bench = Bench(tmp_path / f"{cut}")
         start(bench)
         bench.knife.reset(cut, after=after)
         try:

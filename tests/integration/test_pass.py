@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from syncd.core.bundle import content_digest
 from syncd.core.errors import HostError, SourceError
 from syncd.core.model import PutFile, Report
 from syncd.core.trust import Rotation
 from syncd.ports import Deadline, now
-from tests.fakes.world import ALIAS, FILE, NAMES, YML, Bench, Syncd
+from tests.fakes.world import ALIAS, FILE, NAMES, OWNER, Bench, Syncd
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_first_pass_puts_the_published_ca_on_every_node_with_the_owner_of_elas
     report = syncd.turn()
     for name in NAMES:
         assert bench.on(name) == (bench.ca.cert,)
-        assert bench.hosts[name].files[FILE].owner == bench.hosts[name].files[YML].owner
+        assert bench.hosts[name].owner(FILE, _soon()) == OWNER
     assert report.plan.rotations == {ALIAS: Rotation.FIRST}
 
 
@@ -101,10 +101,10 @@ def test_a_file_that_cannot_be_read_is_never_written_over(bench: Bench, syncd: S
     """Promise 4, on a node's side: its content may hold what nobody else has. The other nodes go on."""
     syncd.turn(4)
     host = bench.hosts[NAMES[0]]
-    host.files[FILE] = type(host.files[FILE])(content, host.files[FILE].owner, 1)
+    host.real(FILE).write_bytes(content)
     bench.publish(bench.ca.renew(now()))
     report = syncd.turn(2)
-    assert host.files[FILE].content == content
+    assert host.real(FILE).read_bytes() == content
     assert [hold.subject for hold in report.plan.holds if hold.rule.startswith(("file_", "too_large"))] == [NAMES[0]]
     assert all(bench.ca.cert in bench.on(name) for name in NAMES[1:])
 
@@ -130,7 +130,7 @@ def test_one_bad_node_never_stops_the_others_and_keeps_the_old_ca_everywhere(ben
 def test_foreign_certificates_stay(bench: Bench, syncd: Syncd) -> None:
     """Promise 9: a file that was there before is adopted, and what nobody can account for is kept."""
     stranger = bench.ca.rekey(now()).cert
-    bench.hosts[NAMES[0]].put(FILE, stranger.pem, bench.hosts[NAMES[0]].files[YML].owner, None, _soon())
+    bench.hosts[NAMES[0]].put(FILE, stranger.pem, OWNER, None, _soon())
     syncd.turn(4)
     assert set(bench.on(NAMES[0])) == {stranger, bench.ca.cert}
     assert bench.on(NAMES[1]) == (bench.ca.cert,)
@@ -191,12 +191,12 @@ def test_memory_of_a_later_version_is_not_written_over(bench: Bench, syncd: Sync
 def test_owner_and_mode_drift_is_repaired_without_touching_content(bench: Bench, syncd: Syncd) -> None:
     syncd.turn(4)
     host = bench.hosts[NAMES[0]]
-    found = host.files[FILE]
-    host.fix_owner(FILE, type(found.owner)(1, 1, 0o600), content_digest(found.content), _soon())
-    writes = host.writes
+    host.real(FILE).chmod(0o600)
+    before = host.real(FILE).stat()
     syncd.turn()
-    assert host.files[FILE].owner == host.files[YML].owner
-    assert (host.writes, host.files[FILE].modified) == (writes, found.modified)
+    assert host.owner(FILE, _soon()) == OWNER
+    after = host.real(FILE).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_a_file_that_names_the_path_but_is_not_loaded_is_not_proven(bench: Bench, syncd: Syncd) -> None:

@@ -6,6 +6,7 @@ import logging
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -19,8 +20,8 @@ from tests.fakes.world import NAMES, Bench, Syncd
 
 
 @pytest.fixture
-def report() -> Report:
-    bench = Bench()
+def report(tmp_path: Path) -> Report:
+    bench = Bench(tmp_path)
     syncd = Syncd(bench)
     made = syncd.turn(4)
     syncd.end()

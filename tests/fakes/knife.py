@@ -1,0 +1,102 @@
+"""kill -9 at the n-th change of the world, and a host whose changes can be cut so: real files, the real adapter."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Lock
+
+from syncd.adapters.local import LocalHost
+from syncd.core.bundle import Digest
+from syncd.core.errors import HostError
+from syncd.core.model import LogPosition, Ownership
+from syncd.ports import CommandResult, Deadline, Found, Stream
+
+
+class Killed(BaseException):
+    """kill -9 at this very moment: nothing after it is carried out."""
+
+
+@dataclass
+class Knife:
+    """Cuts the process off at the n-th change of the world, before or after it happened."""
+
+    cut_at: int | None = None
+    after: bool = False
+    changes: int = 0
+    lock: Lock = field(default_factory=Lock)
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """Around every change of the outside world: in order, and none after the cut."""
+        with self.lock:
+            self.changes += 1
+            cut = self.cut_at is not None and self.changes >= self.cut_at
+            if cut and not (self.after and self.changes == self.cut_at):
+                raise Killed
+            yield
+            if cut:
+                raise Killed
+
+    def reset(self, cut_at: int | None = None, *, after: bool = False) -> None:
+        """Count anew, and cut there."""
+        self.changes, self.cut_at, self.after = 0, cut_at, after
+
+
+class KnifeHost:
+    """This host, with everything below a folder of its own."""
+
+    def __init__(self, knife: Knife, root: Path, stream: type[Stream]) -> None:
+        self.knife = knife
+        self.error: HostError | None = None
+        """Not None: the host cannot be reached."""
+        self._host = LocalHost()
+        self._root = root
+        self._stream = stream
+
+    def real(self, path: str) -> Path:
+        """Where a path of this host really is."""
+        return self._root / path.lstrip("/")
+
+    def read(self, path: str, limit: int, deadline: Deadline) -> Found | None:
+        self._reach()
+        return self._host.read(str(self.real(path)), limit, deadline)
+
+    def owner(self, path: str, deadline: Deadline) -> Ownership | None:
+        self._reach()
+        return self._host.owner(str(self.real(path)), deadline)
+
+    def put(self, path: str, content: bytes, owner: Ownership, expect: Digest | None, deadline: Deadline) -> Found:
+        self._reach()
+        with self.knife.change():
+            return self._host.put(str(self.real(path)), content, owner, expect, deadline)
+
+    def fix_owner(self, path: str, owner: Ownership, expect: Digest, deadline: Deadline) -> None:
+        self._reach()
+        with self.knife.change():
+            self._host.fix_owner(str(self.real(path)), owner, expect, deadline)
+
+    def log_position(self, path: str, deadline: Deadline) -> LogPosition | None:
+        self._reach()
+        position = self._host.log_position(str(self.real(path)), deadline)
+        return replace(position, path=path) if position else None
+
+    def log_since(self, position: LogPosition, limit: int, deadline: Deadline) -> tuple[bytes, LogPosition]:
+        self._reach()
+        text, after = self._host.log_since(replace(position, path=str(self.real(position.path))), limit, deadline)
+        return text, replace(after, path=position.path)
+
+    def dial(self, address: str, port: int, deadline: Deadline) -> Stream:
+        self._reach()
+        return self._stream()
+
+    def run(self, argv: Sequence[str], stdin: bytes, limit: int, deadline: Deadline) -> CommandResult:
+        self._reach()
+        return self._host.run(argv, stdin, limit, deadline)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _reach(self) -> None:
+        if self.error:
+            raise self.error
