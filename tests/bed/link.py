@@ -44,9 +44,13 @@ class Pair:
         names = [f"es-{number:02}" for number in range(1, nodes + 1)]
         local = [EsNode(folder / name, name, "onprem", version, _LOCAL_YML, {FILE: trust}) for name in names]
         pair = cls(folder, ca, local, remote)
-        start_cluster([remote])
-        start_cluster(local)
-        pair._link()
+        try:
+            start_cluster([remote])
+            start_cluster(local)
+            pair._link()
+        except BaseException:
+            pair.stop()
+            raise
         return pair
 
     def stop(self) -> None:

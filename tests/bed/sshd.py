@@ -1,10 +1,12 @@
 """OpenSSH servers: one per host, each on a loopback address of its own, with a host key of its own."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,10 +101,15 @@ def make_key(folder: Path) -> tuple[Path, str]:
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, below those that the kernel gives to outgoing connections.
+
+    Servers bind it seconds later; one of the kernel's might be somebody's by then.
+    """
+    while True:
+        port = random.randint(20_000, 32_000)  # noqa: S311 - guards nothing
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((address, port))
+            return port
 
 
 def children(pid: int) -> list[int]:

@@ -24,11 +24,11 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.stop()
 
 
-def syncd(world: World, *argv: str, code: int = 0) -> str:
+def syncd(world: World, *argv: str, code: int | tuple[int, ...] = 0) -> str:
     command = [sys.executable, "-m", "syncd", *argv, "--config", str(world.config)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     said = done.stdout + done.stderr
-    assert done.returncode == code, said
+    assert done.returncode in (code if isinstance(code, tuple) else (code,)), said
     assert CANARY not in said
     return said
 
@@ -56,7 +56,7 @@ def test_check_names_what_is_wrong_with_its_cure(world: World) -> None:
 
 def test_once_is_a_whole_pass_by_the_same_functions(world: World) -> None:
     wait_for(lambda: _answers(world), 20, "the nodes")
-    said = syncd(world, "once")
+    said = syncd(world, "once", code=(0, 3))  # 3 where the proof of the others' files is still awaited
     assert f"done: write {world.trust_file(NAMES[2])}" in said
     assert all(world.ca.pem.split(b"\n")[1] in world.trust_file(name).read_bytes() for name in NAMES)
     assert "nothing to do" in syncd(world, "plan")
