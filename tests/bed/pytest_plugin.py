@@ -1,7 +1,9 @@
 """Fixtures of the bed; skips with reasons and a count; `SYNCD_BED=require` makes a failure of a skip."""
 
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +50,22 @@ def kube(request: pytest.FixtureRequest) -> KubeApi:
     need(request, "kube")
     api: KubeApi = request.getfixturevalue("_kube_session")
     return api
+
+
+@pytest.fixture(scope="module")
+def open_folder_of_module() -> Iterator[Path]:
+    """A folder that other users may enter; pytest closes its own ones at each start of another pytest."""
+    with tempfile.TemporaryDirectory(prefix="syncd-bed-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """The same, for one test."""
+    with tempfile.TemporaryDirectory(prefix="syncd-bed-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.fixture

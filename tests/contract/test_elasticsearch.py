@@ -60,10 +60,9 @@ def fake(tmp_path: Path) -> Case:
 
 
 @pytest.fixture(scope="module", params=[paths.NEWEST, paths.OLDEST])
-def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    folder = tmp_path_factory.mktemp("pair")
-    folder.parent.chmod(0o755)
-    folder.parent.parent.chmod(0o755)
+def pair(request: pytest.FixtureRequest, open_folder_of_module: Path) -> Iterator[Pair]:
+    folder = open_folder_of_module / request.param
+    folder.mkdir()
     ca = EckCa.create(now())
     made = Pair.start(folder, ca, 1, request.param, ca.pem)
     wait_for(made.linked, 60, "the link")

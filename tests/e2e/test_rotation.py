@@ -5,7 +5,6 @@ the link: else the test would prove nothing.
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -139,7 +138,11 @@ def _config(folder: Path, kube: KubeApi, pair: Pair, hosts: list[Sshd], key: Pat
                     "become": "sudo",
                 },
                 "remotes": [{"alias": ALIAS, "source": source, "trust": {"overlap": "20s"}}],
-                "state": {"kind": "configmap", "namespace": "syncd", "name": f"syncd-{folder.name[:40].lower()}"},
+                "state": {
+                    "kind": "configmap",
+                    "namespace": "syncd",
+                    "name": f"{folder.name.lower().replace('_', '-').strip('-')}-state",
+                },
             }
         ],
         "telemetry": {"listen": f"127.0.0.1:{port}", "log_format": "console"},
@@ -156,13 +159,8 @@ def version(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def site(
-    tmp_path_factory: pytest.TempPathFactory, kube: KubeApi, version: str, need_sshd: None, need_elasticsearch: None
-) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("site")
-    for parent in (folder, *folder.parents[:3]):
-        if parent.stat().st_uid == os.getuid() and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o055)
+def site(open_folder: Path, kube: KubeApi, version: str, need_sshd: None, need_elasticsearch: None) -> Iterator[Site]:
+    folder = open_folder
     ca = EckCa.create(now())
     nodes = 2 if version == paths.NEWEST else 1
     pair = Pair.start(folder, ca, nodes, version, ca.pem)
