@@ -119,6 +119,7 @@ def _config(folder: Path, kube: KubeApi, pair: Pair, hosts: list[Sshd], key: Pat
     source = {"kind": "secret", "namespace": NS, "cluster": "quickstart"}
     (folder / "known_hosts").write_text("".join(host.known_host for host in hosts))
     (folder / "password").write_text(PASSWORD)
+    state = f"state-{port}"  # the API server is shared by the tests
     body = {
         "kubernetes": {"kubeconfig": str(kube.kubeconfig)},
         "clusters": [
@@ -141,7 +142,7 @@ def _config(folder: Path, kube: KubeApi, pair: Pair, hosts: list[Sshd], key: Pat
                 "state": {
                     "kind": "configmap",
                     "namespace": "syncd",
-                    "name": f"{folder.name.lower().replace('_', '-').strip('-')}-state",
+                    "name": state,
                 },
             }
         ],
