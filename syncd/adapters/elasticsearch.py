@@ -86,7 +86,7 @@ class ElasticsearchApi:
     def claim(self, owner: str, expect: str | None, deadline: Deadline) -> None:
         """See `ports.Elasticsearch.claim`."""
         url = self._settings.urls[0]
-        there = self._get(url, f"/_cluster/settings?flat_settings=true&filter_path=persistent.{_OWNER}", deadline)
+        there = self._get(url, "/_cluster/settings?flat_settings=true", deadline)  # filter_path finds no flat keys
         keeper = there.get("persistent", {}).get(_OWNER)
         if keeper not in (expect, owner):
             raise ClusterError("es_owner", f"another syncd ({keeper}) keeps this cluster", where=url)

@@ -3,6 +3,7 @@
 import ctypes
 import logging
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 from threading import Event
 
 from syncd.adapters.bells import FileBell
+from syncd.adapters.kubernetes import ObjectWatch
 from syncd.cli.wiring import Wired, Wiring, version
 from syncd.config import model as config
 from syncd.config.live import LiveConfig
@@ -21,6 +23,7 @@ from syncd.engine.prove import Prover
 from syncd.engine.reconcile import Reconciler
 from syncd.engine.tell import Teller
 from syncd.telemetry.logs import set_up
+from syncd.telemetry.metrics import Count
 from syncd.telemetry.server import Server
 from syncd.telemetry.telemetry import Telemetry
 
@@ -69,6 +72,15 @@ class Running:
         self._world.fleet.close()
         self._world.elasticsearch.close()
 
+    def counts(self) -> Iterator[Count]:
+        """How often each watch began anew, by cause: `ended` is the usual one, each minute."""
+        cluster = self._world.policy.cluster
+        for bell in self._bells:
+            if isinstance(bell, ObjectWatch):
+                for cause, number in dict(bell.restarts).items():
+                    labels = {"cluster": cluster, "watched": bell.name, "cause": cause}
+                    yield "syncd_watch_restarts", labels, float(number)
+
     def _pass(self, rang: tuple[str, ...], cause_at: datetime) -> Report:
         return self._reconciler.run(self._prover.page, rang, cause_at)
 
@@ -90,9 +102,9 @@ class Daemon:
         set_up(whole.telemetry.log_format, whole.telemetry.log_level)
         patience = timedelta(seconds=120) + 3 * whole.intervals.reread
         names = [cluster.name for cluster in whole.clusters]
-        self._telemetry = Telemetry(version(), names, patience, lambda: ())
-        self._server = Server(whole.telemetry.listen, self._telemetry.pages())
         self._running: dict[str, Running] = {}
+        self._telemetry = Telemetry(version(), names, patience, self._counts)
+        self._server = Server(whole.telemetry.listen, self._telemetry.pages())
         self._wake = Event()
         self._stopping = False
 
@@ -121,6 +133,10 @@ class Daemon:
         self._end()
         self._server.stop()
         _LOG.info("syncd ended")
+
+    def _counts(self) -> list[Count]:
+        """What bells count of themselves; reads numbers, asks nobody."""
+        return [count for running in list(self._running.values()) for count in running.counts()]
 
     def _on_stop(self, *_: object) -> None:
         self._stopping = True

@@ -35,7 +35,6 @@ class Wired:
 
     world: World
     bells: tuple[Bell, ...]
-    counters: tuple[object, ...] = ()
 
 
 @dataclass

@@ -16,8 +16,9 @@ from syncd.core.model import ClusterState, Known, Report, Unknown, Verdict
 
 _PASS_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _PROPAGATION_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 4, 6.5, 10, 20, 60, 300)
-Counts = Callable[[], Iterable[tuple[str, dict[str, str], float]]]
-"""Counters that adapters keep of themselves: (name, labels, value)."""
+Count = tuple[str, dict[str, str], float]
+"""A counter that an adapter keeps of itself: (name, labels, value)."""
+Counts = Callable[[], Iterable[Count]]
 
 
 class Metrics:

@@ -15,6 +15,7 @@ from syncd.ports import Deadline, Elasticsearch, now
 from tests.bed import paths
 from tests.bed.elasticsearch import PASSWORD, USER
 from tests.bed.link import FILE, Pair
+from tests.bed.pytest_plugin import need
 from tests.bed.waiting import wait_for
 from tests.fakes.world import FILE as FAKE_FILE
 from tests.fakes.world import Bench
@@ -59,21 +60,27 @@ def fake(tmp_path: Path) -> Case:
     return Case(bench.es, NodeName(NAMES[0]), FAKE_FILE)
 
 
-@pytest.fixture(scope="module", params=[paths.NEWEST, paths.OLDEST])
-def pair(request: pytest.FixtureRequest, open_folder_of_module: Path) -> Iterator[Pair]:
-    folder = open_folder_of_module / request.param
-    folder.mkdir()
-    ca = EckCa.create(now())
-    made = Pair.start(folder, ca, 1, request.param, ca.pem)
-    wait_for(made.linked, 60, "the link")
-    yield made
-    made.stop()
+@pytest.fixture(scope="module")
+def pairs(open_folder_of_module: Path) -> Iterator[Callable[[str], Pair]]:
+    """Linked clusters by version, each started when it is first asked for."""
+    made: dict[str, Pair] = {}
+
+    def pair(version: str) -> Pair:
+        if version not in made:
+            folder = open_folder_of_module / version
+            folder.mkdir()
+            ca = EckCa.create(now())
+            made[version] = Pair.start(folder, ca, 1, version, ca.pem)
+            wait_for(made[version].linked, 60, "the link")
+        return made[version]
+
+    yield pair
+    for each in made.values():
+        each.stop()
 
 
-@pytest.fixture
-def real(need_elasticsearch: None, request: pytest.FixtureRequest, tmp_path: Path) -> Case:
-    made: Pair = request.getfixturevalue("pair")
-    node = made.local[0]
+def real(pair: Pair, tmp_path: Path) -> Case:
+    node = pair.local[0]
 
     def api(secret: str) -> ElasticsearchApi:
         (tmp_path / "secret").write_text(secret)
@@ -86,8 +93,14 @@ def real(need_elasticsearch: None, request: pytest.FixtureRequest, tmp_path: Pat
     return Case(api(PASSWORD), NodeName(node.name), str(node.config / FILE), api)
 
 
-@pytest.fixture(params=["fake", "embedded", pytest.param("real", marks=pytest.mark.bed)])
-def case(request: pytest.FixtureRequest) -> Case:
+REAL = [pytest.param(version, marks=pytest.mark.bed) for version in paths.ELASTICSEARCH_VERSIONS]
+
+
+@pytest.fixture(params=["fake", "embedded", *REAL])
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
+    if request.param in paths.ELASTICSEARCH_VERSIONS:
+        need(request, "elasticsearch")
+        return real(request.getfixturevalue("pairs")(request.param), tmp_path)
     made: Case = request.getfixturevalue(request.param)
     return made
 

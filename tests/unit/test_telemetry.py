@@ -54,6 +54,11 @@ def test_a_settled_world_looks_settled(report: Report) -> None:
     assert "syncd_link_breaks_timestamp_seconds{" in text
 
 
+def test_what_adapters_count_of_themselves_is_told() -> None:
+    metrics = Metrics("1", lambda: [("syncd_watch_restarts", {"cause": "ended"}, 2.0)])
+    assert 'syncd_watch_restarts_total{cause="ended"} 2.0' in metrics.render().decode()
+
+
 def test_liveness_is_about_passes_that_end_and_readiness_about_the_first(report: Report) -> None:
     telemetry = Telemetry("1", ["onprem"], timedelta(seconds=60), lambda: ())
     pages = telemetry.pages()

@@ -28,7 +28,7 @@ class ObjectWatch:
     def __init__(self, client: KubeClient, namespace: str, plural: str, name: str, reason: str) -> None:
         self._client = client
         self._path = f"/api/v1/namespaces/{namespace}/{plural}"
-        self._name = name
+        self.name = name
         self._reason = reason
         self._stopping = Event()
         self._lock = Lock()
@@ -40,7 +40,7 @@ class ObjectWatch:
 
     def start(self, ring: Ring) -> None:
         """See `ports.Bell.start`."""
-        self._thread = Thread(target=self._run, args=(ring,), name=f"watch {self._name}", daemon=True)
+        self._thread = Thread(target=self._run, args=(ring,), name=f"watch {self.name}", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -61,7 +61,7 @@ class ObjectWatch:
             if cause == "ended" or monotonic() - began > _READ_SECONDS / 2:
                 delay = _FIRST
                 continue
-            _LOG.debug("the watch on %s ended: %s", self._name, cause)
+            _LOG.debug("the watch on %s ended: %s", self.name, cause)
             self._stopping.wait(delay * (0.75 + random() / 2))  # noqa: S311 - spreads load, guards nothing
             delay = min(_CAP, delay * 2)
 
@@ -81,14 +81,14 @@ class ObjectWatch:
     def _current(self) -> str:
         """The version to watch from; a missing object is watched from the present of its kind."""
         try:
-            return self._client.request("GET", f"{self._path}/{self._name}", Deadline.after(10)).version
+            return self._client.request("GET", f"{self._path}/{self.name}", Deadline.after(10)).version
         except KubeError as error:
             if error.status == 404:  # noqa: PLR2004
                 return ""
             raise
 
     def _follow(self, version: str, ring: Ring) -> str:
-        query = {"watch": "1", "fieldSelector": f"metadata.name={self._name}", "allowWatchBookmarks": "true"}
+        query = {"watch": "1", "fieldSelector": f"metadata.name={self.name}", "allowWatchBookmarks": "true"}
         query |= {"resourceVersion": version} if version else {}
         query["timeoutSeconds"] = str(_SERVER_SECONDS)
         response = self._client.stream(self._path, query, _READ_SECONDS)
