@@ -1,0 +1,101 @@
+"""Elasticsearch's JSON to the nouns of the core.
+
+An answer of another shape raises KeyError and its like, which `Client.read` tells as what it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from posixpath import join, normpath
+from typing import Any, Literal
+
+from syncd.core.model import Alias, Link, NodeName, Process
+
+OWNER = "cluster.metadata.syncd.owner"
+"""Any `cluster.metadata.<name>` is an accepted persistent setting."""
+_HEALTHS: Mapping[object, Literal["green", "yellow", "red"]] = {"green": "green", "yellow": "yellow", "red": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """A node as `GET _nodes/http` lists it."""
+
+    id: str
+    name: NodeName
+    roles: frozenset[str]
+    published: str | None
+    """`http.publish_address`: `10.0.0.11:9200`, or `es-01.example/10.0.0.11:9200`."""
+
+    def url(self, scheme: str) -> str | None:
+        """Its own URL, by name where it has one, so that a certificate may name it."""
+        if self.published is None:
+            return None
+        name, _, address = self.published.rpartition("/")
+        return f"{scheme}://{name}:{address.rpartition(':')[2]}" if name else f"{scheme}://{address}"
+
+
+def nodes(body: Any) -> tuple[NodeRow, ...]:
+    """Of `GET _nodes/http`."""
+    return tuple(
+        NodeRow(
+            id=node_id,
+            name=NodeName(row["name"]),
+            roles=frozenset(row.get("roles", ())),
+            published=row.get("http", {}).get("publish_address"),
+        )
+        for node_id, row in body["nodes"].items()
+    )
+
+
+def health(body: Any) -> tuple[str, Literal["green", "yellow", "red", "unknown"]]:
+    """(cluster name, health) of `GET _cluster/health`."""
+    return body["cluster_name"], _HEALTHS.get(body["status"], "unknown")
+
+
+def owner(body: Any) -> str | None:
+    """Of `GET _cluster/settings?flat_settings=true`."""
+    keeper = body["persistent"].get(OWNER)
+    return None if keeper is None else str(keeper)
+
+
+def master(body: Any) -> tuple[str, str | None]:
+    """(cluster uuid, id of the master) of `GET _cluster/state/master_node`."""
+    return body["cluster_uuid"], body.get("master_node")
+
+
+def license_type(body: Any) -> str:
+    """Of `GET _license`."""
+    return str(body["license"]["type"])
+
+
+def process(body: Any) -> Process:
+    """Of `GET _nodes/_local`."""
+    (row,) = body["nodes"].values()
+    return Process(
+        name=NodeName(row["name"]),
+        version=row["version"],
+        roles=frozenset(row["roles"]),
+        started=row["jvm"]["start_time_in_millis"],
+        log_dir=row["settings"].get("path", {}).get("logs", "/var/log/elasticsearch"),
+        cluster_name=row["settings"]["cluster"]["name"],
+    )
+
+
+def trust_paths(body: Any, folder: str) -> frozenset[str]:
+    """The PEM files without a key of `GET _ssl/certificates`: a relative path is relative to the config directory."""
+    rows = [row for row in body if row.get("format") == "PEM" and not row.get("has_private_key")]
+    return frozenset(normpath(join(folder, row["path"])) for row in rows)
+
+
+def links(body: Any) -> tuple[Link, ...]:
+    """Of `GET _remote/info`, proxy and sniff mode."""
+    return tuple(
+        Link(
+            alias=Alias(alias),
+            connected=bool(row["connected"]),
+            sockets=row.get("num_proxy_sockets_connected", row.get("num_nodes_connected", 0)),
+            address=row.get("proxy_address") or next(iter(row.get("seeds", ())), ""),
+            server_name=row.get("server_name") or None,
+            has_credential="cluster_credentials" in row,
+        )
+        for alias, row in body.items()
+    )

@@ -1,0 +1,121 @@
+"""`ports.Elasticsearch` over REST: the cluster by any of its URLs, each node at its own."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+from urllib.parse import quote
+
+from syncd.adapters.elasticsearch import answers
+from syncd.adapters.elasticsearch.client import Client
+from syncd.adapters.elasticsearch.settings import ElasticsearchSettings
+from syncd.core.errors import ClusterError
+from syncd.core.model import Alias, ClusterState, Known, NodeName, Seen, Unknown
+from syncd.ports import Deadline, NodeAnswer, now
+
+T = TypeVar("T")
+_SETTINGS = "/_cluster/settings?flat_settings=true"
+_NODES = "/_nodes/http?filter_path=nodes.*.name,nodes.*.roles,nodes.*.http"
+_LOCAL = (
+    "/_nodes/_local?filter_path=nodes.*.name,nodes.*.version,nodes.*.roles,nodes.*.jvm.start_time_in_millis,"
+    "nodes.*.settings.path.logs,nodes.*.settings.cluster.name"
+)
+
+
+class ElasticsearchApi:
+    """One cluster. Certificates are always verified; nothing is retried here."""
+
+    def __init__(self, settings: ElasticsearchSettings) -> None:
+        self._settings = settings
+        self._client = Client(settings)
+        self._published: dict[NodeName, str] = {}
+
+    def cluster(self, deadline: Deadline) -> ClusterState:
+        """See `ports.Elasticsearch.cluster`."""
+        return self._any(deadline, self._cluster)
+
+    def node(self, name: NodeName, deadline: Deadline) -> NodeAnswer:
+        """See `ports.Elasticsearch.node`."""
+        url = self._node_url(name, deadline)
+        process = self._client.read(url, _LOCAL, deadline, answers.process)
+        if process.name != name:
+            cure = "Check http_url of the node, or its http.publish_address"
+            raise ClusterError("es_no_such_node", f"{process.name} answers there, not {name}", where=url, cure=cure)
+        links = self._client.read(url, "/_remote/info", deadline, answers.links)
+        return NodeAnswer(process, self._trust_paths(name, url, deadline), links)
+
+    def reconnect(self, name: NodeName, alias: Alias, deadline: Deadline) -> bool:
+        """See `ports.Elasticsearch.reconnect`."""
+        path = f"/_resolve/cluster/{quote(alias, safe='')}:*"
+        url = self._node_url(name, deadline)
+        return self._client.read(url, path, deadline, lambda body: bool(body.get(alias, {}).get("connected")))
+
+    def claim(self, owner: str, expect: str | None, deadline: Deadline) -> None:
+        """See `ports.Elasticsearch.claim`."""
+        self._any(deadline, partial(self._claim, owner, expect))
+
+    def close(self) -> None:
+        """See `ports.Elasticsearch.close`."""
+        self._client.close()
+
+    def _any(self, deadline: Deadline, ask: Callable[[str, Deadline], T]) -> T:
+        """The answer of the first URL that gives one; a silent one leaves the others their share of the time."""
+        urls, failed = self._settings.urls, []
+        for number, url in enumerate(urls):
+            try:
+                return ask(url, deadline.at_most(deadline.left() / (len(urls) - number)))
+            except ClusterError as error:
+                if error.rule == "es_owner" or len(urls) == 1:
+                    raise
+                failed.append(error)
+        text = "; ".join(f"{error.where}: {error.text}" for error in failed) or "no URL is configured"
+        first = failed[0] if failed else ClusterError("es_unreachable", text)
+        raise ClusterError(first.rule, text, cure=first.cure) from first
+
+    def _cluster(self, url: str, deadline: Deadline) -> ClusterState:
+        read = self._client.read
+        name, health = read(url, "/_cluster/health?timeout=1s", deadline, answers.health)
+        nodes = self._nodes(url, deadline)
+        uuid, master = read(url, "/_cluster/state/master_node", deadline, answers.master)
+        return ClusterState(
+            uuid=uuid,
+            name=name,
+            health=health,
+            master=next((node.name for node in nodes if node.id == master), None),
+            nodes={node.name: node.roles for node in nodes},
+            license=read(url, "/_license", deadline, answers.license_type),
+            owner=read(url, _SETTINGS, deadline, answers.owner),
+        )
+
+    def _nodes(self, url: str, deadline: Deadline) -> tuple[answers.NodeRow, ...]:
+        """The cluster's nodes, whose addresses are remembered for the next question."""
+        nodes = self._client.read(url, _NODES, deadline, answers.nodes)
+        urls = {node.name: node.url(url.partition("://")[0]) for node in nodes}
+        self._published = {name: own for name, own in urls.items() if own}
+        return nodes
+
+    def _claim(self, owner: str, expect: str | None, url: str, deadline: Deadline) -> None:
+        """Read, compare, put. Elasticsearch has no compare-and-set here; the permit keeps two of ours from racing."""
+        keeper = self._client.read(url, _SETTINGS, deadline, answers.owner)
+        if keeper not in (expect, owner):
+            cure = f"Stop the other one, or set {answers.OWNER} to null to let this one take over"
+            raise ClusterError("es_owner", f"another syncd ({keeper}) keeps this cluster", where=url, cure=cure)
+        self._client.ask("PUT", url, "/_cluster/settings", deadline, {"persistent": {answers.OWNER: owner}})
+
+    def _trust_paths(self, name: NodeName, url: str, deadline: Deadline) -> Seen[frozenset[str]]:
+        """The PEM files that the running configuration names; the call fails whole when one of them is damaged."""
+        folder = self._settings.config_dirs.get(name, "/etc/elasticsearch")
+        try:
+            reader = partial(answers.trust_paths, folder=folder)
+            return Known(self._client.read(url, "/_ssl/certificates", deadline, reader), now())
+        except ClusterError as error:
+            return Unknown(error.rule, str(error), now())
+
+    def _node_url(self, name: NodeName, deadline: Deadline) -> str:
+        """As the operator said, else as the node publishes it."""
+        if name not in self._settings.node_urls and name not in self._published:
+            self._any(deadline, self._nodes)
+        url = self._settings.node_urls.get(name) or self._published.get(name)
+        if url is None:
+            cure = "Check node.name, or set http_url for the node"
+            raise ClusterError("es_no_such_node", f"the cluster has no node {name}", where=name, cure=cure)
+        return url
