@@ -9,7 +9,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +21,8 @@ from syncd.ports import now
 
 _VERSION = "8.19.21"
 _ROLES = ["data", "ingest", "master", "remote_cluster_client"]
+_ANY_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for."""
 _SOCKETS = 18
 """`proxy_socket_connections`."""
 
@@ -90,6 +92,9 @@ class Node:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.verify_flags |= (
+            _ANY_TIME  # Java ignores the dates of what it trusts; the leaf's are looked at in _shake
+        )
         try:
             context.load_verify_locations(self.config.trust_file)
         except (OSError, ssl.SSLError) as error:
@@ -123,11 +128,11 @@ class Node:
         if self.trust is None:
             return "no trust was ever loaded"
         try:
-            with socket.create_connection(("127.0.0.1", self.config.remote_port), 5) as plain:
-                self.trust.wrap_socket(plain).close()
+            plain = socket.create_connection(("127.0.0.1", self.config.remote_port), 5)
+            with plain, self.trust.wrap_socket(plain) as secured:
+                return _outside(secured.getpeercert() or {})
         except OSError as error:
             return str(error)
-        return ""
 
     # --- REST
 
@@ -158,7 +163,10 @@ class Node:
 
     def _put_settings(self, body: dict[str, Any]) -> dict[str, bool]:
         merged = self._settings() | body.get("persistent", {})
-        Path(self.config.settings_file).write_text(json.dumps(merged))
+        kept = {name: value for name, value in merged.items() if value is not None}
+        temp = Path(f"{self.config.settings_file}.{self.config.name}")
+        temp.write_text(json.dumps(kept))
+        temp.rename(self.config.settings_file)  # the other nodes never read half of it
         return {"acknowledged": True}
 
     def _settings(self) -> dict[str, Any]:
@@ -189,6 +197,14 @@ class Node:
         }
 
 
+def _outside(leaf: Mapping[str, Any]) -> str:
+    """Why a leaf is not valid now; empty when it is."""
+    moment = now().timestamp()
+    if ssl.cert_time_to_seconds(leaf["notBefore"]) <= moment <= ssl.cert_time_to_seconds(leaf["notAfter"]):
+        return ""
+    return f"the leaf is valid from {leaf['notBefore']} to {leaf['notAfter']}"
+
+
 def _peer(name: str, port: int) -> dict[str, Any]:
     return {"name": name, "roles": _ROLES, "http": {"publish_address": f"127.0.0.1:{port}"}}
 
@@ -211,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, {"error": {"type": "security_exception", "reason": "missing authentication credentials"}})
             return
         answer = self.server.node.answer(self.command, self.path, json.loads(data) if data else {})
-        self._send(200 if answer is not None else 404, answer or {"error": "no handler found"})
+        self._send(200 if answer is not None else 404, answer if answer is not None else {"error": "no handler found"})
 
     do_GET = do_PUT = _handle  # noqa: N815 - the base class calls them so
 

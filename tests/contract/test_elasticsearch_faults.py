@@ -1,0 +1,338 @@
+"""What may go wrong between syncd and a REST API: told by its rule, in time, and without any credential."""
+
+import json
+import socket
+import ssl
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from syncd.adapters.elasticsearch import ElasticsearchApi, ElasticsearchSettings
+from syncd.core.errors import ClusterError
+from syncd.core.model import Alias, NodeName, Unknown
+from syncd.demo.pki import EckCa, Leaf
+from syncd.engine.crew import Crew, Failed
+from syncd.ports import Deadline, now
+
+CA = EckCa.create(now())
+OTHER = CA.rekey(now())
+CANARY = "Y2FuYXJ5"
+NODE = NodeName("es-01")
+GOOD: dict[str, object] = {
+    "cluster_name": "onprem",
+    "status": "green",
+    "nodes": {},
+    "cluster_uuid": "u",
+    "license": {"type": "trial"},
+    "persistent": {},
+}
+"""One answer to every question about the cluster."""
+Handle = Callable[[socket.socket], None]
+
+
+def soon() -> Deadline:
+    return Deadline.after(5)
+
+
+def says(body: bytes, status: str = "200 OK") -> Handle:
+    """A server that answers every request alike."""
+
+    def handle(peer: socket.socket) -> None:
+        head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        while peer.recv(65_536):
+            peer.sendall(head.encode() + body)
+
+    return handle
+
+
+def drips(head: bytes, drop: bytes) -> Handle:
+    """A server that always has one more byte."""
+
+    def handle(peer: socket.socket) -> None:
+        peer.recv(65_536)
+        peer.sendall(head)
+        while True:
+            peer.sendall(drop)
+            time.sleep(0.05)
+
+    return handle
+
+
+good = says(json.dumps(GOOD).encode())
+
+
+@contextmanager
+def serving(handle: Handle, leaf: Leaf | None = None, address: str = "127.0.0.1") -> Iterator[str]:
+    """The URL of a server; every connection is closed at the end."""
+    context = _context(leaf) if leaf else None
+    with ExitStack() as stack, socket.create_server((address, 0)) as listener:
+
+        def one(peer: socket.socket) -> None:
+            with suppress(OSError), peer:
+                if context is None:
+                    handle(peer)
+                else:
+                    with context.wrap_socket(peer, server_side=True) as secured:
+                        handle(secured)
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    peer, _ = listener.accept()
+                    stack.callback(_end, peer.dup())
+                    threading.Thread(target=one, args=(peer,), daemon=True).start()
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield f"{'https' if leaf else 'http'}://{address}:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def _end(peer: socket.socket) -> None:
+    with suppress(OSError), peer:
+        peer.shutdown(socket.SHUT_RDWR)
+
+
+def _context(leaf: Leaf) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile() as pem:  # ssl reads keys from files only
+        pem.write(leaf.chain_pem + leaf.key_pem)
+        pem.flush()
+        context.load_cert_chain(pem.name)
+    return context
+
+
+@pytest.fixture
+def ca_file(tmp_path: Path) -> Path:
+    path = tmp_path / "ca.crt"
+    path.write_bytes(CA.pem)
+    return path
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "key"
+    path.write_text(CANARY)
+    return path
+
+
+@contextmanager
+def api(urls: Sequence[str], key_file: Path, **more: object) -> Iterator[ElasticsearchApi]:
+    settings = ElasticsearchSettings(
+        tuple(urls),
+        api_key_file=str(key_file),
+        node_urls={NODE: urls[0]},
+        **more,  # type: ignore[arg-type]  # the caller names fields of the settings
+    )
+    made = ElasticsearchApi(settings)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+ASKS: list[Callable[[ElasticsearchApi], object]] = [
+    lambda es: es.cluster(soon()),
+    lambda es: es.node(NODE, soon()),
+    lambda es: es.claim("owner", None, soon()),
+    lambda es: es.reconnect(NODE, Alias("eck"), soon()),
+]
+
+
+@pytest.mark.parametrize("body", [b"", b"{oops", b"<html>", b"[]", b"null", b"7", b'"text"', b"\xff\xfe"])
+@pytest.mark.parametrize("ask", ASKS, ids=["cluster", "node", "claim", "reconnect"])
+def test_an_answer_that_is_not_elasticsearchs_is_told_as_that(
+    body: bytes, ask: Callable[[ElasticsearchApi], object], key_file: Path
+) -> None:
+    with serving(says(body)) as url, api([url], key_file) as es, pytest.raises(ClusterError) as refused:
+        ask(es)
+    assert refused.value.rule == "es_error"
+    assert "something in between" in refused.value.cure
+
+
+@pytest.mark.parametrize(
+    ("status", "rule"),
+    [
+        ("401 Unauthorized", "es_unauthorized"),
+        ("403 Forbidden", "es_forbidden"),
+        ("429 Too Many Requests", "es_unhealthy"),
+        ("503 Service Unavailable", "es_unhealthy"),
+        ("400 Bad Request", "es_error"),
+        ("500 Internal Server Error", "es_error"),
+    ],
+)
+def test_each_status_has_its_rule_and_a_cure(status: str, rule: str, key_file: Path) -> None:
+    handle = says(b'{"error":{"type":"x","reason":"a\\nb"}}', status)
+    with serving(handle) as url, api([url], key_file) as es, pytest.raises(ClusterError) as refused:
+        es.cluster(soon())
+    assert refused.value.rule == rule
+    assert refused.value.cure
+    assert "x: a b" in refused.value.text, "the reason is told, on one line"
+
+
+def test_trust_paths_that_a_node_does_not_tell_are_unknown_not_empty(key_file: Path) -> None:
+    """Promise 4: a damaged file fails `_ssl/certificates` whole, a version may lack it, a key may not ask."""
+    local = {
+        "name": NODE,
+        "version": "8.19.21",
+        "roles": [],
+        "jvm": {"start_time_in_millis": 1},
+        "settings": {"cluster": {"name": "onprem"}},
+    }
+
+    def handle(peer: socket.socket) -> None:
+        while request := peer.recv(65_536):
+            status, body = b"200 OK", json.dumps({"nodes": {"id": local}})
+            if b"/_remote/info" in request:
+                body = "{}"
+            if b"/_ssl/certificates" in request:
+                error = {"type": "ssl_config_exception", "reason": "cannot read [/etc/x.crt]"}
+                status, body = b"500 Error", json.dumps({"error": error})
+            peer.sendall(b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body.encode()))
+
+    with serving(handle) as url, api([url], key_file) as es:
+        answer = es.node(NODE, soon())
+    assert isinstance(answer.trust_paths, Unknown)
+    assert "ssl_config_exception: cannot read [/etc/x.crt]" in answer.trust_paths.text
+
+
+# --- time
+
+
+@pytest.mark.parametrize(
+    "handle",
+    [
+        drips(b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n", b" "),
+        drips(b"HTTP/1.1 200 OK\r\n", b"x-a: b\r\n"),
+        drips(b"", b""),
+    ],
+    ids=["body", "headers", "silence"],
+)
+@pytest.mark.parametrize("leaf", [None, CA.leaf()], ids=["http", "https"])
+def test_an_answer_that_never_ends_is_given_up_by_the_deadline(
+    handle: Handle, leaf: Leaf | None, key_file: Path, ca_file: Path
+) -> None:
+    with serving(handle, leaf) as url, api([url], key_file, ca_file=str(ca_file)) as es:
+        began = time.monotonic()
+        with pytest.raises(ClusterError) as late:
+            es.cluster(Deadline.after(0.4))
+    assert time.monotonic() - began < 2
+    assert (late.value.rule, "in time" in late.value.text) == ("es_unreachable", True)
+
+
+def test_a_silent_url_leaves_the_others_their_share_of_the_time(key_file: Path) -> None:
+    with serving(drips(b"", b"")) as silent, serving(good) as url, api([silent, url], key_file) as es:
+        began = time.monotonic()
+        assert es.cluster(Deadline.after(2)).license == "trial"
+        assert time.monotonic() - began < 1.8
+
+
+def test_the_cluster_is_claimed_by_whichever_url_answers(key_file: Path) -> None:
+    with serving(good) as url, api(["http://127.0.0.1:1", url], key_file) as es:
+        es.claim("owner", None, soon())
+
+
+def test_when_no_url_answers_each_says_why(key_file: Path) -> None:
+    both = pytest.raises(ClusterError, match=r"127\.0\.0\.1:1/.*refused.*HTTP 401")
+    with serving(says(b"{}", "401 Unauthorized")) as url, api(["http://127.0.0.1:1", url], key_file) as es, both:
+        es.cluster(soon())
+
+
+# --- TLS
+
+
+def test_only_the_cas_of_the_ca_file_are_trusted(key_file: Path, ca_file: Path) -> None:
+    """The client library would add certifi's public CAs, any of which could then stand in for the operator's."""
+    with serving(good, CA.leaf()) as url, api([url], key_file, ca_file=str(ca_file)) as es:
+        es.cluster(soon())
+        context = es._client._context
+    assert context is not None
+    assert len(context.get_ca_certs()) == 1
+
+
+def test_a_certificate_of_another_ca_is_refused_with_the_cause(key_file: Path, ca_file: Path) -> None:
+    cause = pytest.raises(ClusterError, match="certificate verify failed")
+    with serving(good, OTHER.leaf()) as url, api([url], key_file, ca_file=str(ca_file)) as es, cause as refused:
+        es.cluster(soon())
+    assert refused.value.rule == "es_tls"
+    assert "ca_file" in refused.value.cure
+
+
+def test_names_are_verified_unless_the_operator_says_otherwise(key_file: Path, ca_file: Path) -> None:
+    with serving(good, CA.leaf(), "127.0.0.2") as url:  # ECK's leaves name 127.0.0.1
+        with api([url], key_file, ca_file=str(ca_file)) as es, pytest.raises(ClusterError, match="mismatch") as refused:
+            es.cluster(soon())
+        with api([url], key_file, ca_file=str(ca_file), verify_hostname=False) as es:
+            assert es.cluster(soon()).name == "onprem"
+    assert refused.value.rule == "es_tls"
+
+
+def test_without_names_the_ca_is_still_verified(key_file: Path, ca_file: Path) -> None:
+    loose = {"ca_file": str(ca_file), "verify_hostname": False}
+    with serving(good, OTHER.leaf()) as url, api([url], key_file, **loose) as es, pytest.raises(ClusterError) as no:
+        es.cluster(soon())
+    assert no.value.rule == "es_tls"
+
+
+def test_a_changed_ca_file_is_taken_without_a_restart(key_file: Path, ca_file: Path) -> None:
+    with serving(good, OTHER.leaf()) as url, api([url], key_file, ca_file=str(ca_file)) as es:
+        with pytest.raises(ClusterError):
+            es.cluster(soon())
+        ca_file.write_bytes(CA.pem + OTHER.pem)
+        assert es.cluster(soon()).name == "onprem"
+        ca_file.write_bytes(CA.pem)
+        with pytest.raises(ClusterError):
+            es.cluster(soon())
+
+
+# --- credentials
+
+
+@pytest.mark.parametrize(
+    "content",
+    [f"{CANARY}\n{CANARY}".encode(), CANARY.encode() + b"\xff", f"{CANARY}\u20ac".encode(), b"", b"\n"],
+    ids=["two lines", "not text", "not ascii", "empty", "blank"],
+)
+def test_a_key_file_that_holds_no_key_is_told_without_its_content(content: bytes, key_file: Path) -> None:
+    """Promise 8: also through the crew, which tells every error that it did not expect."""
+    key_file.write_bytes(content)
+    crew = Crew("test", 1, lambda _: None)
+    with serving(good) as url, api([url], key_file) as es:
+        result = crew.each({"ask": lambda: es.cluster(soon())}, 5)["ask"]
+    crew.close()
+    assert isinstance(result, Failed)
+    assert result.error.rule == "es_unauthorized"
+    assert CANARY not in str(result.error) + repr(result.error.__cause__)
+    assert str(key_file) in str(result.error)
+
+
+def test_a_url_with_a_password_is_refused_without_repeating_it(key_file: Path) -> None:
+    with api([f"http://user:{CANARY}@127.0.0.1:1"], key_file) as es, pytest.raises(ClusterError) as refused:
+        es.cluster(soon())
+    assert refused.value.rule == "es_unauthorized"
+    assert CANARY not in str(refused.value)
+
+
+def test_a_rotated_key_is_used_by_the_next_request(key_file: Path) -> None:
+    used: list[bytes] = []
+
+    def handle(peer: socket.socket) -> None:
+        while request := peer.recv(65_536):
+            used.append(next(line for line in request.split(b"\r\n") if line.lower().startswith(b"authorization")))
+            good_once = json.dumps(GOOD).encode()
+            peer.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(good_once), good_once))
+
+    with serving(handle) as url, api([url], key_file) as es:
+        es.cluster(soon())
+        key_file.write_text("cm90YXRlZA==\n")
+        es.cluster(soon())
+    assert used[0].endswith(b"ApiKey " + CANARY.encode())
+    assert used[-1].endswith(b"ApiKey cm90YXRlZA==")
