@@ -77,9 +77,16 @@ class Elasticsearch(Model):
         if basic == (self.api_key_file is not None):
             raise ValueError("exactly one of api_key_file, or username with password_file, is expected")
         for url in self.urls:
-            if not re.match(r"^https?://[^/\s]+/?$", url):
-                raise ValueError(f"{url} is not a URL such as https://es-01.example:9200")
+            _must_be_url(url)
         return self
+
+
+def _must_be_url(url: str) -> None:
+    """Scheme, host and port, no path and no credential: what is in a URL is in logs, too."""
+    if "@" in url:
+        raise ValueError("a URL must hold no credential; use api_key_file, or username with password_file")
+    if not re.match(r"^https?://[^/\s]+/?$", url):
+        raise ValueError(f"{url} is not a URL such as https://es-01.example:9200")
 
 
 class Owner(Model):
@@ -130,6 +137,12 @@ class Node(Model):
     """The node's own REST URL; null: its http.publish_address as the cluster tells it."""
     layout: Layout | None = None
     """Where things are on this node, if not as on the others."""
+
+    @model_validator(mode="after")
+    def _plain_url(self) -> "Node":
+        if self.http_url is not None:
+            _must_be_url(self.http_url)
+        return self
 
 
 class Ssh(Model):

@@ -4,9 +4,11 @@ One half-dead host must not delay the others: a job that is late goes on in its 
 result is handed to whoever asks for the same job next.
 """
 
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -83,8 +85,13 @@ class Crew:
 
 
 def _unexpected(key: str, error: Exception) -> HostError:
-    """A fault of syncd's own: told as such, and it fails this one job only."""
-    text = f"an error that syncd did not expect ({type(error).__name__}: {error})"
-    wrapped = HostError("unexpected", text, where=key, cure="Please report it with the log around this line")
+    """A fault of syncd's own: told as such, and it fails this one job only.
+
+    Its text is a library's and may hold anything, a credential too, so only its kind and place in the code are told.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    text = f"an error that syncd did not expect ({type(error).__name__}{place})"
+    wrapped = HostError("unexpected", text, where=key, cure="Please report it with this line")
     wrapped.__cause__ = error
     return wrapped

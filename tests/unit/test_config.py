@@ -51,6 +51,21 @@ def test_a_mistake_names_file_line_key_and_what_was_expected(old: str, new: str,
     assert "syncd.yaml:" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("https://es-01.example:9200", "https://elastic:canary@es-01.example:9200"),
+        ("address: 10.0.0.11}", 'address: 10.0.0.11, http_url: "https://elastic:canary@es-01:9200"}'),
+    ],
+)
+def test_a_url_with_a_credential_is_refused_without_repeating_it(old: str, new: str) -> None:
+    """Promise 8."""
+    assert old in GOOD
+    with pytest.raises(ConfigError, match="must hold no credential") as refused:
+        parse(GOOD.replace(old, new, 1), WHERE)
+    assert "canary" not in str(refused.value)
+
+
 def test_all_mistakes_are_told_not_the_first() -> None:
     text = GOOD.replace("mode: observe", "mode: watch").replace("poll: 5s", "poll: soon")
     with pytest.raises(ConfigError) as refused:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from syncd.core.model import Report
-from syncd.engine.crew import Crew
+from syncd.engine.crew import Crew, Failed
 from syncd.ports import now
 from syncd.telemetry.logs import set_up
 from syncd.telemetry.metrics import Metrics
@@ -87,6 +87,20 @@ def test_the_log_masks_what_looks_like_a_secret(monkeypatch: pytest.MonkeyPatch)
     assert "MIIEvQ" not in line["event"]
     assert "abcdefghijkl" not in line["event"]
     assert line["level"] == "error"
+
+
+def test_an_error_nobody_expected_is_told_by_kind_and_place_never_by_its_text() -> None:
+    """Promise 8: a library's text may hold a credential."""
+    crew = Crew("test", 1, lambda _: None)
+
+    def broken() -> None:
+        raise ValueError("Invalid header value b'ApiKey canary'")
+
+    result = crew.each({"es": broken}, 5)["es"]
+    crew.close()
+    assert isinstance(result, Failed)
+    assert "canary" not in str(result.error)
+    assert "ValueError at test_telemetry.py:" in str(result.error)
 
 
 def test_a_late_job_rings_and_its_result_is_handed_to_the_next_who_asks() -> None:

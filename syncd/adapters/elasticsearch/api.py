@@ -97,7 +97,7 @@ class ElasticsearchApi:
         """Read, compare, put. Elasticsearch has no compare-and-set here; the permit keeps two of ours from racing."""
         keeper = self._client.read(url, _SETTINGS, deadline, answers.owner)
         if keeper not in (expect, owner):
-            cure = f"Stop the other one, or set {answers.OWNER} to null to let this one take over"
+            cure = "If that one is gone: syncd adopt --owner CLUSTER"
             raise ClusterError("es_owner", f"another syncd ({keeper}) keeps this cluster", where=url, cure=cure)
         self._client.ask("PUT", url, "/_cluster/settings", deadline, {"persistent": {answers.OWNER: owner}})
 
