@@ -5,6 +5,6 @@ from syncd.adapters.kubernetes.events import EventNotices
 from syncd.adapters.kubernetes.lease import LeasePermit
 from syncd.adapters.kubernetes.source import SecretSource
 from syncd.adapters.kubernetes.state import ConfigMapState
-from syncd.adapters.kubernetes.watch import ObjectWatch
+from syncd.adapters.kubernetes.watch import ObjectWatch, WatchHealth
 
-__all__ = ["ConfigMapState", "EventNotices", "KubeClient", "LeasePermit", "ObjectWatch", "SecretSource"]
+__all__ = ["ConfigMapState", "EventNotices", "KubeClient", "LeasePermit", "ObjectWatch", "SecretSource", "WatchHealth"]

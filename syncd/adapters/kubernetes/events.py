@@ -1,9 +1,9 @@
 """Kubernetes Events on the Secret: told by a thread of its own, so that a pass never waits for them."""
 
 import logging
+from collections import deque
 from hashlib import sha256
-from queue import Full, Queue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Literal
 
 from syncd.adapters.kubernetes.client import MERGE, KubeClient, KubeError
@@ -18,38 +18,48 @@ _Note = tuple[Literal["Normal", "Warning"], str, str]
 
 
 class EventNotices:
-    """Events about one Secret; the same event again raises its count."""
+    """Events about one Secret; the same event again raises its count. Its thread lives while there is something to tell."""
 
     def __init__(self, client: KubeClient, namespace: str, secret: str) -> None:
         self._client = client
         self._namespace = namespace
         self._secret = secret
         self._path = f"/api/v1/namespaces/{namespace}/events"
-        self._queue: Queue[_Note | None] = Queue(_MOST_WAITING)
-        self._thread = Thread(target=self._run, name=f"events {secret}", daemon=True)
-        self._thread.start()
+        self._lock = Lock()
+        self._waiting: deque[_Note] = deque()
+        self._thread: Thread | None = None
 
     def tell(self, kind: Literal["Normal", "Warning"], reason: str, text: str) -> None:
         """See `ports.Notices.tell`."""
-        try:
-            self._queue.put_nowait((kind, reason, text[:_MOST_TEXT]))
-        except Full:
-            _LOG.debug("too many events wait; dropped %s", reason)
+        short = text.encode(errors="replace")[:_MOST_TEXT].decode(errors="ignore")
+        with self._lock:
+            if len(self._waiting) >= _MOST_WAITING:
+                _LOG.debug("too many events wait; dropped %s", reason)
+                return
+            self._waiting.append((kind, reason, short))
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name=f"events {self._secret}", daemon=True)
+                self._thread.start()
 
     def stop(self) -> None:
-        """Tell what waits, for two seconds at most."""
-        try:
-            self._queue.put(None, timeout=0.1)
-        except Full:
-            return
-        self._thread.join(2)
+        """Wait until what waits is told, for two seconds at most."""
+        thread = self._thread
+        if thread:
+            thread.join(2)
 
     def _run(self) -> None:
-        while (note := self._queue.get()) is not None:
+        while note := self._next():
             try:
                 self._send(*note)
-            except KubeError as error:
-                _LOG.debug("an event could not be written: %s", error.text)
+            except (KubeError, ValueError, TypeError) as error:
+                _LOG.debug("an event could not be written: %s", error)
+
+    def _next(self) -> _Note | None:
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._thread = None
+            return None
 
     def _send(self, kind: str, reason: str, text: str) -> None:
         name = f"{self._secret[:200]}.{sha256(f'{kind} {reason} {text}'.encode()).hexdigest()[:16]}"
@@ -58,7 +68,7 @@ class EventNotices:
         try:
             there = self._client.request("GET", path, deadline)
         except KubeError as error:
-            if error.status != 404:  # noqa: PLR2004
+            if error.fault != "not_found":
                 raise
             self._client.request("POST", self._path, deadline, body=self._body(name, kind, reason, text, moment))
             return

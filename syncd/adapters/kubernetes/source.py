@@ -8,13 +8,16 @@ from syncd.core.bundle import MAX_BYTES
 from syncd.core.errors import SourceError
 from syncd.ports import Deadline, Reading
 
-_RULES = {401: "source_unauthorized", 403: "source_forbidden", 404: "source_not_found"}
 _CURES = {
-    "source_unauthorized": "Check the account that syncd uses (kubernetes.kubeconfig, or the pod's service account)",
-    "source_forbidden": "Grant get and watch on this one Secret; docs/kubernetes.md has the Role",
-    "source_not_found": "Check source.namespace and source.cluster; ECK makes the Secret with the cluster",
-    "source_unreachable": "Check the API server and the network; the nodes keep what they have",
+    "unauthorized": "Check the account that syncd uses (kubernetes.kubeconfig, or the pod's service account)",
+    "forbidden": "Grant get and watch on this one Secret; docs/kubernetes.md has the Role",
+    "not_found": "Check source.namespace and source.cluster; ECK makes the Secret with the cluster",
+    "busy": "The API server is overloaded or starting; syncd asks again, the nodes keep what they have",
+    "timeout": "Check the API server's health and the network; the nodes keep what they have",
+    "too_large": "Look at the Secret: ECK's holds a few kilobytes",
 }
+_CURE = "Check the API server and the network; the nodes keep what they have"
+_LOOK = "Look at the Secret: ECK writes one base64 value under ca.crt; source.key names another"
 
 
 class SecretSource:
@@ -33,24 +36,27 @@ class SecretSource:
         return f"secret {self._namespace}/{self.secret}"
 
     def read(self, deadline: Deadline) -> Reading:
-        """See `ports.Source.read`."""
+        """See `ports.Source.read`; also raises `source_unauthorized`, `source_timeout`, `source_busy`, `source_refused`."""
+        path = f"/api/v1/namespaces/{self._namespace}/secrets/{self.secret}"
         try:
-            answer = self._client.request(
-                "GET", f"/api/v1/namespaces/{self._namespace}/secrets/{self.secret}", deadline
-            )
+            answer = self._client.request("GET", path, deadline)
         except KubeError as error:
-            rule = _RULES.get(error.status, "source_unreachable")
-            raise SourceError(rule, error.text, where=self.name, cure=_CURES[rule]) from error
-        data = (answer.body.get("data") or {}).get(self._key)
-        if data is None:
-            raise SourceError("source_no_key", f"it has no key {self._key}", where=self.name)
-        try:
-            content = base64.b64decode(data, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise SourceError("source_unreadable", f"{self._key} is not base64", where=self.name) from error
+            cure = _CURES.get(error.fault, _CURE)
+            raise SourceError(f"source_{error.fault}", error.text, where=self.name, cure=cure) from error
+        content = self._decode(answer.part("data").get(self._key))
         if len(content) > MAX_BYTES:
-            raise SourceError("source_too_large", f"{self._key} has {len(content)} bytes", where=self.name)
+            text = f"{self._key} has {len(content)} bytes, more than the {MAX_BYTES} that are read"
+            raise SourceError("source_too_large", text, where=self.name, cure=_CURES["too_large"])
         return Reading(content, answer.version, answer.uid)
+
+    def _decode(self, data: object) -> bytes:
+        if data is None:
+            raise SourceError("source_no_key", f"it has no key {self._key}", where=self.name, cure=_LOOK)
+        try:
+            return base64.b64decode(str(data), validate=True)
+        except (binascii.Error, ValueError) as error:
+            text = f"{self._key} is not base64"
+            raise SourceError("source_unreadable", text, where=self.name, cure=_LOOK) from error
 
     def endpoints(self, deadline: Deadline) -> int:
         """See `ports.Source.endpoints`: `status.availableNodes` of the Elasticsearch resource."""
@@ -62,10 +68,8 @@ class SecretSource:
         except KubeError as error:
             cure = "Grant get on this Elasticsearch resource, or set trust.endpoints"
             raise SourceError("endpoints_not_told", error.text, where=where, cure=cure) from error
-        count = (answer.body.get("status") or {}).get("availableNodes")
-        if not isinstance(count, int):
-            text = "it has no status.availableNodes"
-            raise SourceError(
-                "endpoints_not_told", text, where=where, cure="Look at the resource, or set trust.endpoints"
-            )
+        count = answer.part("status").get("availableNodes")
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            text, cure = "it has no status.availableNodes", "Look at the resource, or set trust.endpoints"
+            raise SourceError("endpoints_not_told", text, where=where, cure=cure)
         return count

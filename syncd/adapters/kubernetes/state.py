@@ -1,5 +1,7 @@
 """syncd's memory in one readable ConfigMap."""
 
+import secrets
+
 from syncd.adapters.kubernetes.client import APPLY, KubeClient, KubeError
 from syncd.core.errors import StateConflict, StateError
 from syncd.ports import Deadline, Stored
@@ -8,6 +10,13 @@ _KEY = "state.json"
 _MOST = 900 * 1024
 """An object may have about a mebibyte in all."""
 _MANAGER = "syncd"
+_CURES = {
+    "unauthorized": "Check the account that syncd uses (kubernetes.kubeconfig, or the pod's service account)",
+    "forbidden": "Grant get, watch, create and patch on this one ConfigMap; docs/kubernetes.md has the Role",
+    "not_found": "Make the namespace, or name another in state.namespace",
+    "too_large": "Look at what it holds; the history in it is capped",
+}
+_CURE = "Check the API server and the network; syncd goes on with caution"
 
 
 class ConfigMapState:
@@ -25,33 +34,35 @@ class ConfigMapState:
         return f"configmap {self._namespace}/{self._object}"
 
     def load(self, deadline: Deadline) -> Stored:
-        """See `ports.StateStore.load`."""
+        """See `ports.StateStore.load`; a rule is `state_` and the fault of `KubeError`."""
         try:
             answer = self._client.request("GET", self._path, deadline)
         except KubeError as error:
-            if error.status == 404:  # noqa: PLR2004
+            if error.fault == "not_found":
                 return Stored(None, None)
             raise self._error(error) from error
-        text = (answer.body.get("data") or {}).get(_KEY)
-        return Stored(text, f"{answer.version}/{answer.uid}")
+        text = answer.part("data").get(_KEY)
+        return Stored(None if text is None else str(text), f"{answer.version}/{answer.uid}")
 
     def save(self, text: str, expect: str | None, deadline: Deadline) -> str:
-        """See `ports.StateStore.save`.
+        """See `ports.StateStore.save`. Server-side apply both creates and replaces under a Role with resourceNames.
 
-        Server-side apply both creates and replaces under a Role with resourceNames; version and uid in the body make it
-        conditional (an apply with a stale version to an object that is gone would create it: hence the uid).
+        To replace: version and uid in the body make it conditional (the version alone does not: applied to an object
+        that is gone, it would create it). To create: without force and with a name of its own as manager, of two who
+        create different texts the second conflicts with the first.
         """
         if len(text.encode()) > _MOST:
-            raise StateError("state_too_large", f"it would have more than {_MOST} bytes", where=self.name)
+            said = f"it would have more than {_MOST} bytes"
+            raise StateError("state_too_large", said, where=self.name, cure=_CURES["too_large"])
         if expect is None and self.load(deadline).version is not None:
             raise StateConflict("state_conflict", "somebody else made it first", where=self.name)
+        manager = _MANAGER if expect else f"{_MANAGER}-{secrets.token_hex(4)}"
+        query = {"fieldManager": manager, "force": "true" if expect else "false"}
+        body = self._body(text, expect)
         try:
-            answer = self._client.request(
-                "PATCH", self._path, deadline, query={"fieldManager": _MANAGER, "force": "true"},
-                body=self._body(text, expect), kind=APPLY,
-            )  # fmt: skip
+            answer = self._client.request("PATCH", self._path, deadline, query=query, body=body, kind=APPLY)
         except KubeError as error:
-            if error.status == 409:  # noqa: PLR2004
+            if error.fault == "conflict":
                 raise StateConflict("state_conflict", "somebody else wrote it first", where=self.name) from error
             raise self._error(error) from error
         return f"{answer.version}/{answer.uid}"
@@ -64,6 +75,5 @@ class ConfigMapState:
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {_KEY: text}}
 
     def _error(self, error: KubeError) -> StateError:
-        rule = "state_forbidden" if error.status in (401, 403) else "state_unreachable"
-        cure = "Grant get, create, patch on this ConfigMap (docs/kubernetes.md)" if rule == "state_forbidden" else ""
-        return StateError(rule, error.text, where=self.name, cure=cure)
+        cure = _CURES.get(error.fault, _CURE)
+        return StateError(f"state_{error.fault}", error.text, where=self.name, cure=cure)

@@ -4,7 +4,10 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from random import random
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from random import uniform
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
@@ -12,31 +15,62 @@ from typing import Any
 import urllib3
 
 from syncd.adapters.kubernetes.client import KubeClient, KubeError
-from syncd.ports import Deadline, Ring
+from syncd.ports import Deadline, Ring, now
 
 _LOG = logging.getLogger(__name__)
-_SERVER_SECONDS = 60
-"""How long the server keeps a watch open: shorter than any load balancer's patience with an idle stream."""
-_READ_SECONDS = 75.0
-"""How long the client waits for anything, bookmarks included: longer than the server's time, so that silence is a fault."""
 _FIRST, _CAP = 0.5, 30.0
+_MOST_LINE = 8 * 1024 * 1024
+"""Most bytes of one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchHealth:
+    """How a watch fares, at one moment."""
+
+    open: bool
+    """Whether the server has accepted it and it has not ended."""
+    last_heard: datetime | None
+    """When the server last said anything: an event, a bookmark, or yes to the watch."""
+    restarts: dict[str, int]
+    """How often it began anew, by cause; `ended` is the usual one."""
 
 
 class ObjectWatch:
-    """Rings when an object is added, modified or deleted. Survives 410, drops, silence, refusals and restarts."""
+    """Rings when an object is added, modified or deleted. Survives 410, drops, silence, refusals and restarts.
 
-    def __init__(self, client: KubeClient, namespace: str, plural: str, name: str, reason: str) -> None:
+    `patience` in seconds: how long one watch is kept; shorter than any load balancer's patience with an idle stream
+    (the shortest known is 240 s), since such a stream goes deaf without an error.
+
+    Each watch begins at the present and not at the version that was read: a server that was restarted does not remember
+    the version of an object that has not changed since, and answers 410 to it for ever (seen on kube-apiserver 1.36).
+    """
+
+    def __init__(
+        self, client: KubeClient, namespace: str, plural: str, name: str, reason: str, patience: float = 60.0
+    ) -> None:
         self._client = client
         self._path = f"/api/v1/namespaces/{namespace}/{plural}"
         self.name = name
         self._reason = reason
+        self._patience = patience
         self._stopping = Event()
         self._lock = Lock()
         self._response: urllib3.BaseHTTPResponse | None = None
         self._thread: Thread | None = None
-        self._version = ""
-        self.restarts: Counter[str] = Counter()
+        self._rung_for = ""
+        self._last_heard: datetime | None = None
+        self._restarts: Counter[str] = Counter()
+
+    @property
+    def restarts(self) -> dict[str, int]:
         """How often it began anew, by cause."""
+        with self._lock:
+            return dict(self._restarts)
+
+    def health(self) -> WatchHealth:
+        """How it fares now."""
+        restarts = self.restarts
+        return WatchHealth(self._response is not None, self._last_heard, restarts)
 
     def start(self, ring: Ring) -> None:
         """See `ports.Bell.start`."""
@@ -46,74 +80,101 @@ class ObjectWatch:
     def stop(self) -> None:
         """See `ports.Bell.stop`."""
         self._stopping.set()
-        with self._lock:
+        with self._lock, suppress(ValueError, RuntimeError, OSError):  # it may be ending by itself
             if self._response is not None:
                 self._response.shutdown()  # frees the thread that reads from it
         if self._thread:
-            self._thread.join(2)
+            self._thread.join(1.5)
 
     def _run(self, ring: Ring) -> None:
         delay = _FIRST
         while not self._stopping.is_set():
-            began = monotonic()
-            cause = self._once(ring)
-            self.restarts[cause] += 1
-            if cause == "ended" or monotonic() - began > _READ_SECONDS / 2:
-                delay = _FIRST
-                continue
+            cause, lasted = self._once(ring)
+            with self._lock:
+                self._restarts[cause] += 1
+            if self._stopping.is_set():
+                return
             _LOG.debug("the watch on %s ended: %s", self.name, cause)
-            self._stopping.wait(delay * (0.75 + random() / 2))  # noqa: S311 - spreads load, guards nothing
+            if lasted > self._patience / 12:
+                delay = _FIRST
+                if cause == "ended":
+                    continue
+            self._stopping.wait(delay * uniform(0.75, 1.25))  # noqa: S311 - spreads load, guards nothing
             delay = min(_CAP, delay * 2)
 
-    def _once(self, ring: Ring) -> str:
-        """One watch from its beginning to its end; the cause of the end."""
+    def _once(self, ring: Ring) -> tuple[str, float]:
+        """One watch from its beginning to its end: why it ended, and how many seconds it was open."""
+        opened = None
         try:
-            version = self._current()
-            if version != self._version:
-                self._version = version
-                ring(self._reason)  # it changed while nobody watched
-            return self._follow(version, ring)
+            self._compare(self._current(), ring)  # it may have changed, or gone, while nobody watched
+            response = self._open()
+            opened = monotonic()
+            cause = self._follow(response, ring)
         except KubeError as error:
-            return "expired" if error.status == 410 else f"http_{error.status}" if error.status else "unreachable"  # noqa: PLR2004
+            cause = error.fault
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            return "silent" if isinstance(error, urllib3.exceptions.ReadTimeoutError) else "dropped"
+            cause = "silent" if isinstance(error, urllib3.exceptions.ReadTimeoutError) else "dropped"
+        return cause, monotonic() - opened if opened else 0.0
 
     def _current(self) -> str:
-        """The version to watch from; a missing object is watched from the present of its kind."""
+        """The version of the object; empty: there is none."""
         try:
             return self._client.request("GET", f"{self._path}/{self.name}", Deadline.after(10)).version
         except KubeError as error:
-            if error.status == 404:  # noqa: PLR2004
+            if error.fault == "not_found":
                 return ""
             raise
 
-    def _follow(self, version: str, ring: Ring) -> str:
+    def _compare(self, version: str, ring: Ring) -> None:
+        if version != self._rung_for:
+            self._rung_for = version
+            ring(self._reason)
+
+    def _open(self) -> urllib3.BaseHTTPResponse:
+        seconds = max(1, round(self._patience * uniform(0.8, 1)))  # noqa: S311 - spreads load, guards nothing
         query = {"watch": "1", "fieldSelector": f"metadata.name={self.name}", "allowWatchBookmarks": "true"}
-        query |= {"resourceVersion": version} if version else {}
-        query["timeoutSeconds"] = str(_SERVER_SECONDS)
-        response = self._client.stream(self._path, query, _READ_SECONDS)
+        query["timeoutSeconds"] = str(seconds)
+        # The client waits longer than the server keeps it open, so that silence is a fault.
+        return self._client.stream(self._path, query, self._patience * 1.25)
+
+    def _follow(self, response: urllib3.BaseHTTPResponse, ring: Ring) -> str:
         with self._lock:
             self._response = response
         try:
-            for event in _events(response):
-                self._version = str(event["object"].get("metadata", {}).get("resourceVersion", self._version))
-                match event.get("type"):
-                    case "ERROR":
-                        return "expired"
-                    case "ADDED" | "MODIFIED" | "DELETED":
-                        ring(self._reason)
-                if self._stopping.is_set():
-                    break
+            self._last_heard = now()
+            for event in _events(response) if not self._stopping.is_set() else ():
+                self._last_heard = now()
+                if fault := self._hear(event, ring):
+                    return fault
             return "ended"
         finally:
             with self._lock:
                 self._response = None
             response.close()
 
+    def _hear(self, event: dict[str, Any], ring: Ring) -> str:
+        """Ring for a change; returns the cause where the event ends the watch."""
+        body = event.get("object")
+        body = body if isinstance(body, dict) else {}
+        match event.get("type"):
+            case "ERROR":
+                return "expired" if body.get("code") == 410 else "error"  # noqa: PLR2004 - HTTP Gone
+            case "ADDED" | "MODIFIED":  # each watch begins with an ADDED of what is there
+                self._compare(str((body.get("metadata") or {}).get("resourceVersion", "")), ring)
+            case "DELETED":
+                self._compare("", ring)
+        return ""
+
 
 def _events(response: urllib3.BaseHTTPResponse) -> Iterator[dict[str, Any]]:
-    """One JSON document a line."""
+    """One JSON object a line. Raises ValueError for anything else."""
     rest = b""
-    for part in response.stream(4096, decode_content=True):
+    for part in response.stream(65536, decode_content=True):
         *lines, rest = (rest + part).split(b"\n")
-        yield from (json.loads(line) for line in lines if line.strip())
+        if len(rest) > _MOST_LINE:
+            raise ValueError("an event without an end")
+        for line in filter(None, map(bytes.strip, lines)):
+            event = json.loads(line)
+            if not isinstance(event, dict):
+                raise ValueError("an event that is no object")  # noqa: TRY004 - of the peer's making
+            yield event
