@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bed import paths
-from tests.bed.sshd import free_port
+from tests.bed.sshd import end_family, free_port
 from tests.bed.waiting import wait_for
 
 USER, PASSWORD = "admin", "admin-of-the-bed"
@@ -78,15 +78,18 @@ class EsNode:
         return self
 
     def ready(self) -> "EsNode":
-        """Wait until REST answers."""
-        wait_for(self._answers, _START_SECONDS, f"elasticsearch {self.name}, log {self.folder}/logs/out", 0.3)
+        """Wait until REST answers; a node that dies is told at once."""
+        log = self.folder / "logs" / "out"
+        wait_for(lambda: self._ended() or self._answers(), _START_SECONDS, f"elasticsearch {self.name}, log {log}", 0.3)
+        if self._ended():
+            errors = [line for line in log.read_text().splitlines() if "ERROR" in line or "Caused by" in line]
+            raise RuntimeError(f"elasticsearch {self.name} ended while starting, log {log}: {errors[-6:]}")
         return self
 
     def stop(self) -> None:
-        """End the process."""
+        """End the launcher and the JVM behind it, which lives on for half a second and holds ports and data."""
         if self._process:
-            self._process.kill()
-            self._process.wait()
+            end_family(self._process)
             self._process = None
 
     def remote_cluster_port(self) -> int:
@@ -125,9 +128,10 @@ class EsNode:
         shutil.chown(temp, ACCOUNT, ACCOUNT)
         temp.rename(self.config / name)
 
+    def _ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
     def _answers(self) -> bool:
-        if self._process and self._process.poll() is not None:
-            raise RuntimeError(f"{self.name} ended with {self._process.returncode}")
         return bool(self.api("GET", "/_nodes/_local", timeout=2)["nodes"])
 
     def _yml(self, peers: "list[EsNode]") -> str:

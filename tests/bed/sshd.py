@@ -46,16 +46,17 @@ class Sshd:
         command = [str(SSHD), "-D", "-e", "-f", str(self.folder / "sshd_config")]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_for(self._answers, 10, f"sshd on {self.address}:{self.port}, log {self.folder / 'log'}")
+        try:
+            wait_for(self._answers, 10, f"sshd on {self.address}:{self.port}, log {self.folder / 'log'}")
+        except TimeoutError:
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:
         """End the server and the sessions that it forked."""
         if self.process:
-            for child in children(self.process.pid):
-                os.kill(child, signal.SIGKILL)
-            self.process.kill()
-            self.process.wait()
+            end_family(self.process)
             self.process = None
 
     def freeze(self) -> None:
@@ -75,7 +76,7 @@ class Sshd:
     def _signal(self, number: signal.Signals) -> None:
         if self.process:
             for pid in (self.process.pid, *children(self.process.pid)):
-                os.kill(pid, number)
+                send(pid, number)
 
     def _answers(self) -> bool:
         with socket.create_connection((self.address, self.port), 1) as connected:
@@ -119,6 +120,28 @@ def children(pid: int) -> list[int]:
         for child in map(int, _read(task.read_text).split()):
             found += [*children(child), child]
     return found
+
+
+def end_family(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it forked, and return when their ports and locks are free."""
+    family = children(process.pid)
+    process.kill()
+    process.wait()
+    for pid in family:
+        send(pid, signal.SIGKILL)
+    wait_for(lambda: not any(map(alive, family)), 10, f"the end of {family}, which {process.args!r} forked")
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Signal a process; that it ended since it was listed must not keep the others from being signalled."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits for its parent to notice its end does not."""
+    stat = _read(Path(f"/proc/{pid}/stat").read_text)
+    return bool(stat) and stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def _read(read: Callable[[], str]) -> str:
