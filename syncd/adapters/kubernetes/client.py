@@ -222,7 +222,7 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: Deadline, host: str) -> 
 
 def _bounded(response: urllib3.BaseHTTPResponse, deadline: Deadline, host: str) -> Iterator[bytes]:
     size = 0
-    for part in response.stream(65536, decode_content=True):
+    while part := response.read1(65536, decode_content=True):
         size += len(part)
         if size > _MOST_BYTES:
             raise KubeError("too_large", f"{host} answers with more than {_MOST_BYTES} bytes")

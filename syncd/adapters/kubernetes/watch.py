@@ -169,7 +169,7 @@ class ObjectWatch:
 def _events(response: urllib3.BaseHTTPResponse) -> Iterator[dict[str, Any]]:
     """One JSON object a line. Raises ValueError for anything else."""
     rest = b""
-    for part in response.stream(65536, decode_content=True):
+    while part := response.read1(65536, decode_content=True):
         *lines, rest = (rest + part).split(b"\n")
         if len(rest) > _MOST_LINE:
             raise ValueError("an event without an end")

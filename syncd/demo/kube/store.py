@@ -87,11 +87,11 @@ class Store:
         with self.changed:
             old = self.objects.get(key)
             _check(key, old, body)
-            merged = _merged(old or {}, body)
-            if old is not None and not force and self._managers.get(key) != manager and not _same(old, merged):
-                raise KubeFault(409, "Conflict", f'Apply failed: conflict with "{self._managers.get(key, "unknown")}"')
-            self._managers[key] = manager
-            return self.put(key, merged)
+            owner = self._managers.setdefault(key, manager)
+            if old is not None and not force and owner != manager and _clash(old.get("data"), body.get("data")):
+                raise KubeFault(409, "Conflict", f'Apply failed with 1 conflict: conflict with "{owner}"')
+            self._managers[key] = manager if force else owner
+            return self.put(key, _merged(old or {}, body))
 
     def delete(self, key: Key) -> None:
         """Remove an object."""
@@ -179,6 +179,13 @@ def _merged(old: Body, patch: Body) -> Body:
         else:
             new[key] = value
     return new
+
+
+def _clash(old: Any, new: Any) -> bool:
+    """Whether a value that is there would become another."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return any(_clash(old[key], new[key]) for key in old.keys() & new.keys())
+    return bool(old != new)
 
 
 def _same(old: Body, body: Body) -> bool:

@@ -1,0 +1,208 @@
+"""The Secret as a source, and what an API server can answer instead: each fault has its own name."""
+
+import base64
+import json
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from syncd.adapters.kubernetes import KubeClient, ObjectWatch, SecretSource
+from syncd.core.errors import ConfigError, SourceError
+from syncd.ports import Deadline
+from tests.contract.kubernetes_contract import NS, SECRET, Api, Ears, Embedded, KubernetesContract, soon
+
+TOKEN = "canary-token-9f3a"
+
+
+def rule_of(client: KubeClient, seconds: float = 10, cluster: str = "quickstart") -> str:
+    with pytest.raises(SourceError) as caught:
+        SecretSource(client, NS, cluster).read(Deadline.after(seconds))
+    assert caught.value.cure
+    assert caught.value.where == f"secret {NS}/{cluster}-es-transport-certs-public"
+    return caught.value.rule
+
+
+class TestSecretSource(KubernetesContract):
+    def test_a_secret_is_read_by_name_with_version_and_uid(self, api: Api) -> None:
+        api.server.put_secret(NS, SECRET, {"ca.crt": b"one"})
+        source = SecretSource(api.client, NS, "quickstart")
+        first = source.read(soon())
+        api.server.put_secret(NS, SECRET, {"ca.crt": b"two"})
+        second = source.read(soon())
+        assert (first.content, second.content) == (b"one", b"two")
+        assert first.version != second.version
+        assert first.uid == second.uid != ""
+
+    def test_a_secret_made_anew_has_another_uid(self, api: Api) -> None:
+        source = SecretSource(api.client, NS, "quickstart")
+        api.server.put_secret(NS, SECRET, {"ca.crt": b"one"})
+        first = source.read(soon())
+        api.server.delete_secret(NS, SECRET)
+        api.server.put_secret(NS, SECRET, {"ca.crt": b"one"})
+        assert source.read(soon()).uid != first.uid
+
+    def test_a_missing_secret_and_a_missing_key_are_two_things(self, api: Api) -> None:
+        api.server.put_secret(NS, SECRET, {"other": b"x"})
+        assert rule_of(api.client, cluster="nothere") == "source_not_found"
+        assert rule_of(api.client) == "source_no_key"
+
+    def test_the_number_of_endpoints_is_that_of_the_resource(self, api: Api) -> None:
+        with pytest.raises(SourceError) as unknown:
+            SecretSource(api.client, NS, "nothere").endpoints(soon())
+        assert unknown.value.rule == "endpoints_not_told"
+        api.server.put_elasticsearch(NS, "quickstart", 3)
+        assert SecretSource(api.client, NS, "quickstart").endpoints(soon()) == 3
+
+    def test_a_frozen_api_is_a_timeout_within_the_deadline(self, api: Api) -> None:
+        api.server.put_secret(NS, SECRET, {"ca.crt": b"one"})
+        SecretSource(api.client, NS, "quickstart").read(soon())
+        api.server.freeze()
+        began = time.monotonic()
+        assert rule_of(api.client, seconds=0.5) == "source_timeout"
+        assert time.monotonic() - began < 1
+
+    def test_an_api_that_is_down_is_unreachable_and_read_again_when_it_is_back(self, api: Api) -> None:
+        api.server.put_secret(NS, SECRET, {"ca.crt": b"one"})
+        api.server.stop_api()
+        rule = rule_of(api.client)
+        api.server.start_api()
+        assert rule == "source_unreachable"
+        assert SecretSource(api.client, NS, "quickstart").read(soon()).content == b"one"
+
+    @pytest.mark.parametrize(
+        ("status", "rule"),
+        [
+            (403, "source_forbidden"),
+            (429, "source_busy"),
+            (500, "source_busy"),
+            (503, "source_busy"),
+            (400, "source_refused"),
+            (302, "source_refused"),
+        ],
+    )
+    def test_each_refusal_has_its_own_name(
+        self, status: int, rule: str, demo_kube: Embedded, demo_client: KubeClient
+    ) -> None:
+        demo_kube.faults.append(status)
+        assert rule_of(demo_client) == rule
+
+    def test_a_renewed_token_file_is_taken_and_an_unknown_one_told(self, demo_kube: Embedded, tmp_path: Path) -> None:
+        """A kubeconfig's tokenFile is read once by the client's own loader; its tokens end."""
+        demo_kube.put_secret(NS, SECRET, {"ca.crt": b"0"})
+        client, token = token_file_client(demo_kube, tmp_path)
+        watch, ears = ObjectWatch(client, NS, "secrets", SECRET, "source"), Ears()
+        watch.start(ears)
+        assert ears.hear()
+        demo_kube.token = "the-next-one"
+        assert rule_of(client) == "source_unauthorized"
+        token.write_text("the-next-one\n")
+        assert SecretSource(client, NS, "quickstart").read(soon()).content == b"0"
+        demo_kube.drop_connections()
+        demo_kube.put_secret(NS, SECRET, {"ca.crt": b"1"})
+        assert ears.hear(), watch.restarts
+        watch.stop()
+
+    @pytest.mark.parametrize("bad", [f"{TOKEN}\nx", f"{TOKEN}\x00", f"{TOKEN}é"])
+    def test_a_damaged_token_is_told_without_being_told(self, bad: str, demo_kube: Embedded, tmp_path: Path) -> None:
+        """Promise 8."""
+        client, _ = token_file_client(demo_kube, tmp_path, bad)
+        with pytest.raises(SourceError) as caught:
+            SecretSource(client, NS, "quickstart").read(soon())
+        assert caught.value.rule == "source_unauthorized"
+        chain: list[str] = []
+        error: BaseException | None = caught.value
+        while error is not None:
+            chain.append(repr(error))
+            error = error.__cause__ or error.__context__
+        assert TOKEN not in " ".join(chain)
+
+
+def token_file_client(kube: Embedded, folder: Path, content: str | None = None) -> tuple[KubeClient, Path]:
+    token = folder / "token"
+    token.write_text(content or kube.token)
+    config = json.loads(kube.kubeconfig(folder / "kubeconfig").read_text())
+    config["users"][0]["user"] = {"tokenFile": str(token)}
+    (folder / "kubeconfig").write_text(json.dumps(config))
+    return KubeClient(str(folder / "kubeconfig"), None), token
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "[]", "text", "{", "a: [", '{"clusters": 1}', '{"current-context": "x", "contexts": []}']
+)
+def test_a_kubeconfig_that_is_none_is_named_with_a_cure(content: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        KubeClient(str(path), None)
+    assert (caught.value.rule, caught.value.where) == ("kubernetes", str(path))
+    assert "kubeconfig" in caught.value.cure
+
+
+def secret_with(data: object) -> bytes:
+    return json.dumps({"kind": "Secret", "metadata": {"resourceVersion": "1"}, "data": data}).encode()
+
+
+class Canned(socketserver.BaseRequestHandler):
+    """Answers each request with the same bytes, or drips for ever."""
+
+    body = b""
+    drips = False
+
+    def handle(self) -> None:
+        self.request.recv(65536)
+        length = 10**6 if self.drips else len(self.body)
+        self.request.sendall(f"HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n".encode() + self.body)
+        with_care: Callable[[bytes], None] = self.request.sendall
+        try:
+            while self.drips:
+                with_care(b"x")
+                time.sleep(0.05)
+        except OSError:
+            return  # the client has had enough
+
+
+@pytest.fixture
+def canned(tmp_path: Path) -> Iterator[tuple[type[Canned], KubeClient]]:
+    handler = type("Handler", (Canned,), {})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield handler, KubeClient(str(Embedded(server.server_address[1]).kubeconfig(tmp_path / "canned")), None)
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("body", "rule"),
+    [
+        (b"<html>a login page</html>", "source_unreachable"),
+        (b"[]", "source_unreachable"),
+        (b"[" * 100_000, "source_unreachable"),
+        (b"null", "source_unreachable"),
+        (b"{}", "source_no_key"),
+        (b'{"metadata": null, "data": [1]}', "source_no_key"),
+        (secret_with({"ca.crt": "not base64!"}), "source_unreadable"),
+        (secret_with({"ca.crt": 7}), "source_unreadable"),
+        (secret_with({"ca.crt": "é"}), "source_unreadable"),
+        (secret_with({"ca.crt": base64.b64encode(b"x" * 2_000_000).decode()}), "source_too_large"),
+        (secret_with({"other": "x" * 10_000_000}), "source_too_large"),
+    ],
+    ids=lambda value: value[:12].decode() if isinstance(value, bytes) else value,
+)
+def test_whatever_is_answered_is_a_named_error(body: bytes, rule: str, canned: tuple[type[Canned], KubeClient]) -> None:
+    handler, client = canned
+    handler.body = body
+    assert rule_of(client) == rule
+
+
+def test_an_answer_that_drips_ends_with_the_deadline(canned: tuple[type[Canned], KubeClient]) -> None:
+    handler, client = canned
+    handler.drips = True
+    began = time.monotonic()
+    assert rule_of(client, seconds=1) == "source_timeout"
+    assert time.monotonic() - began < 2
