@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -135,7 +136,7 @@ class TestLeasePermit(KubernetesContract):
         wait_for(lambda: not any(permit.valid() for permit in permits), 5, "nobody holds", every=0.01)
         assert time.monotonic() - began < 2
         api.server.thaw()
-        wait_for(lambda: self.one(permits), 10, "one holds again", every=0.01)
+        self.watch_until(lambda: self.one(permits), permits)
         for permit in permits:
             permit.stop()
 
@@ -145,14 +146,14 @@ class TestLeasePermit(KubernetesContract):
         permits = [LeasePermit(demo_client, NS, "syncd", duration=1) for _ in range(2)]
         for permit in permits:
             permit.start(Ears())
-        wait_for(lambda: self.one(permits), 5, "one holds")
+        self.watch_until(lambda: self.one(permits), permits)
         for fault, mend in ((demo_kube.stop, demo_kube.start), (demo_kube.freeze, demo_kube.thaw)):
             for seconds in (0.6, 1.4):
                 fault()
                 self.watch_for(permits, seconds)
                 mend()
                 self.watch_for(permits, 0.8)
-        wait_for(lambda: self.one(permits), 5, "one holds")
+        self.watch_until(lambda: self.one(permits), permits)
         for permit in permits:
             permit.stop()
 
@@ -169,6 +170,27 @@ class TestLeasePermit(KubernetesContract):
         holder.stop()
         wait_for(other.valid, 10, "the second holds")
         other.stop()
+
+    def test_a_lease_that_is_gone_is_not_taken_before_its_holder_has_stopped_believing(
+        self, demo_kube: Embedded, demo_client: KubeClient, tmp_path: Path
+    ) -> None:
+        """Two doors to the same objects; the holder's is frozen, so that it cannot make the Lease again."""
+        door = Embedded()
+        door.store = demo_kube.store
+        door.start()
+        holder = LeasePermit(KubeClient(str(door.kubeconfig(tmp_path / "door")), None), NS, "syncd", duration=2)
+        other = LeasePermit(demo_client, NS, "syncd", duration=2)
+        holder.start(Ears())
+        wait_for(holder.valid, 5, "the first holds")
+        other.start(Ears())
+        wait_for(other.holder, 5, "the second sees the first")
+        door.freeze()
+        demo_kube.store.delete(("leases", NS, "syncd"))
+        self.watch_until(other.valid, [holder, other])
+        door.thaw()
+        for permit in (holder, other):
+            permit.stop()
+        door.stop()
 
     def test_a_process_that_was_frozen_does_not_believe_that_it_still_holds(
         self, demo_kube: Embedded, demo_client: KubeClient, tmp_path: Path
@@ -206,6 +228,15 @@ class TestLeasePermit(KubernetesContract):
         while end.left():
             self.one(permits)
             time.sleep(0.005)
+
+    def watch_until(self, ready: Callable[[], bool], permits: list[LeasePermit]) -> None:
+        """Look again and again that no two hold it, until it is as it should be."""
+        end = Deadline.after(10)
+        while not ready():
+            assert end.left(), "it did not come"
+            self.one(permits)
+            time.sleep(0.005)
+        self.one(permits)
 
     @staticmethod
     def ask(process: "subprocess.Popen[str]") -> str:

@@ -92,6 +92,7 @@ class TestObjectWatch(KubernetesContract):
         change(api)
         watch, ears = begin(api.client, patience=1)
         listening(watch, ears)
+        api.server.put_secret(NS, "another", {"ca.crt": time.monotonic_ns().to_bytes(8, "big")})  # bookmarks move on
         wait_for(lambda: watch.restarts.get("ended", 0) >= 2, 15, "watches end")
         assert not ears.hear(0.1), "nothing has changed"
         for _ in range(5):
@@ -172,6 +173,17 @@ class TestObjectWatch(KubernetesContract):
         demo_kube.put_secret(NS, SECRET, {"ca.crt": b"1"})
         assert ears.hear(), watch.restarts
         assert watch.restarts[cause] >= max(1, len(answers))
+
+    def test_a_deletion_while_nobody_watched_rings(
+        self, demo_kube: Embedded, demo_client: KubeClient, begin: MakeWatch
+    ) -> None:
+        demo_kube.put_secret(NS, SECRET, {"ca.crt": b"0"})
+        watch, ears = begin(demo_client)
+        listening(watch, ears)
+        demo_kube.stop_api()
+        demo_kube.delete_secret(NS, SECRET)
+        demo_kube.start_api()
+        assert ears.hear()
 
     def test_an_expired_watch_is_begun_anew(
         self, demo_kube: Embedded, demo_client: KubeClient, begin: MakeWatch
