@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo test lint bench bed soak clean
+.PHONY: help demo test lint bench bed clean
 help:             ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -26,7 +26,7 @@ lint: $(STAMP)    ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)   ## measure the budgets of docs/design and print what was measured
+bench: $(STAMP)   ## measure the budgets and print what was measured
 	$(BIN)/python -m bench.propagation
 
 bed: $(STAMP)     ## build the real servers (kube-apiserver, etcd, Elasticsearch) into a cache folder

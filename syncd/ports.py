@@ -76,8 +76,8 @@ class Source(Protocol):
     def read(self, deadline: Deadline) -> Reading:
         """The published bytes.
 
-        Raises SourceError: `source_not_found`, `source_forbidden`, `source_unreachable`, `source_no_key`,
-        `source_too_large`, `source_unreadable`.
+        Raises SourceError: `source_not_found`, `source_forbidden`, `source_unauthorized`, `source_unreachable`,
+        `source_timeout`, `source_busy`, `source_refused`, `source_no_key`, `source_too_large`, `source_unreadable`.
         """
 
     def endpoints(self, deadline: Deadline) -> int:
@@ -115,7 +115,11 @@ class StateStore(Protocol):
         """What a person calls it: `configmap syncd/syncd-onprem`."""
 
     def load(self, deadline: Deadline) -> Stored:
-        """The document. Raises StateError (`state_unreachable`, `state_forbidden`)."""
+        """The document.
+
+        Raises StateError: `state_unreachable`, `state_timeout`, `state_forbidden`, `state_unauthorized`, `state_busy`,
+        `state_refused`.
+        """
 
     def save(self, text: str, expect: str | None, deadline: Deadline) -> str:
         """Replace the document if it is still the expected version; returns the new version.
@@ -149,6 +153,9 @@ class Notices(Protocol):
 
     def tell(self, kind: Literal["Normal", "Warning"], reason: str, text: str) -> None:
         """One event; repeated ones are counted, not multiplied."""
+
+    def stop(self) -> None:
+        """Let what waits be told; returns within two seconds."""
 
 
 # --- ssh, local: a node's host -------------------------------------------------------------------------------------

@@ -68,6 +68,8 @@ class Running:
         self._proving.close()
         if not ended:
             _LOG.warning("%s: a step did not end in time; its connection is closed", self._world.policy.cluster)
+        for notices in self._world.notices.values():
+            notices.stop()
         self._world.permit.stop()
         self._world.fleet.close()
         self._world.elasticsearch.close()
@@ -121,7 +123,7 @@ class Daemon:
         signal.signal(signal.SIGHUP, lambda *_: self._wake.set())
         bell = FileBell([str(self.path.absolute())], "configuration")
         self._server.start()
-        self._begin()
+        self._begin(self._wire(self._live.current))
         bell.start(lambda _: self._wake.set())
         _LOG.info("syncd %s keeps %s; telemetry on port %d", version(), ", ".join(self._running), self.port)
         while not self._stopping:
@@ -142,13 +144,15 @@ class Daemon:
         self._stopping = True
         self._wake.set()
 
-    def _begin(self) -> None:
-        whole = self._live.current
+    def _wire(self, whole: config.Config) -> dict[str, tuple[Wired, int]]:
+        """Every cluster's world, connected to nothing yet. Raises SyncdError where a file that it names is not usable."""
         wiring = Wiring(whole, self.path)
-        for cluster in whole.clusters:
-            running = Running(wiring.cluster(cluster), _workers(cluster), self._telemetry)
-            self._running[cluster.name] = running
-            running.start()
+        return {cluster.name: (wiring.cluster(cluster), _workers(cluster)) for cluster in whole.clusters}
+
+    def _begin(self, wired: dict[str, tuple[Wired, int]]) -> None:
+        for name, (world, workers) in wired.items():
+            self._running[name] = Running(world, workers, self._telemetry)
+            self._running[name].start()
 
     def _end(self) -> None:
         for running in self._running.values():
@@ -163,17 +167,22 @@ class Daemon:
                 running.loop.ring("SIGHUP")
             return
         if change.config is None:
-            self._telemetry.reloaded("refused")
-            _LOG.error("the changed configuration is refused, the old one stays: %s", change.error)
+            self._refuse(change.error)
+            return
+        try:
+            wired = self._wire(change.config)
+        except SyncdError as error:
+            self._refuse(str(error))
             return
         self._end()
-        try:
-            self._begin()
-        except SyncdError as error:
-            _LOG.error("the new configuration cannot be used: %s", error)
+        self._begin(wired)
         self._telemetry.watch_over(cluster.name for cluster in change.config.clusters)
         self._telemetry.reloaded("taken")
         _LOG.info("the changed configuration is in force")
+
+    def _refuse(self, why: str) -> None:
+        self._telemetry.reloaded("refused")
+        _LOG.error("the changed configuration is refused, the old one stays: %s", why)
 
 
 def _one_arena() -> None:

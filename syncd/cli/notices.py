@@ -12,3 +12,6 @@ class LogNotices:
     def tell(self, kind: Literal["Normal", "Warning"], reason: str, text: str) -> None:
         """One line."""
         _LOG.log(logging.WARNING if kind == "Warning" else logging.INFO, "%s: %s", reason, text)
+
+    def stop(self) -> None:
+        """Nothing waits."""

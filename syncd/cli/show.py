@@ -29,6 +29,7 @@ _NEWS = {
     Rotation.FIRST: "the first CA seen is taken as it is",
     Rotation.RENEWED_SAME_KEY: "the remote's CA was renewed with the same key; nothing breaks meanwhile",
     Rotation.CHANGED_SKI: "the remote's CA has ANOTHER SKI. New connections fail until the nodes trust it",
+    Rotation.RECREATED: "the remote was MADE ANEW, with a new key. New connections fail until the nodes trust it",
     Rotation.NEW_KEY: "the remote's CA has a NEW KEY. New connections fail until the nodes trust it",
 }
 

@@ -87,6 +87,8 @@ class Published:
     echo: tuple[Cert, ...] = ()
     echo_faults: tuple[str, ...] = ()
     """Why blocks of the echo could not be read: a matter of the mirror, not of ECK's CA."""
+    uid: str = ""
+    """Of the object that it was read from: another one after the remote was made anew. Empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

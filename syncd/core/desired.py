@@ -7,7 +7,7 @@ holds that nobody here can account for is `foreign` and stays.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from syncd.core.bundle import Cert, Fingerprint
+from syncd.core.bundle import Cert, Fingerprint, Published
 from syncd.core.model import (
     Alias,
     CaRecord,
@@ -33,6 +33,7 @@ class Current:
     """None: nothing readable and accepted is published now."""
     rotation: Rotation | None
     hold: Hold | None
+    source_uid: str = ""
 
 
 def judge_published(remote: RemotePolicy, seen: RemoteSeen, memory: Memory) -> Current:
@@ -42,17 +43,18 @@ def judge_published(remote: RemotePolicy, seen: RemoteSeen, memory: Memory) -> C
     match seen.published:
         case Known(value=published):
             ca = published.ca
-            rotation = _rotation(remote.alias, ca, memory)
+            rotation = _rotation(remote.alias, published, memory)
             hold = _refusal(remote, ca, rotation, memory)
-            return Current(remote.alias, None if hold else ca, rotation, hold)
+            return Current(remote.alias, None if hold else ca, rotation, hold, published.uid)
         case Unknown(rule=rule, text=text):
             return Current(remote.alias, None, None, Hold(remote.alias, rule, text))
         case _:
             return Current(remote.alias, None, None, Hold(remote.alias, "nothing_published", "nothing is published"))
 
 
-def _rotation(alias: Alias, ca: Cert, memory: Memory) -> Rotation | None:
+def _rotation(alias: Alias, published: Published, memory: Memory) -> Rotation | None:
     """The kind of change from what was current before; None: no change."""
+    ca = published.ca
     before = [record for record in memory.cas if record.alias == alias and record.origin == "eck"]
     current = [record for record in before if record.superseded_at is None]
     if any(record.fingerprint == ca.fingerprint for record in current):
@@ -60,7 +62,8 @@ def _rotation(alias: Alias, ca: Cert, memory: Memory) -> Rotation | None:
     if not before:
         return Rotation.FIRST
     last = current[-1] if current else max(before, key=lambda record: record.first_seen)
-    return classify(last.key, last.ski, ca)
+    other = bool(published.uid and last.source_uid and published.uid != last.source_uid)
+    return classify(last.key, last.ski, ca, other_object=other)
 
 
 def _refusal(remote: RemotePolicy, ca: Cert, rotation: Rotation | None, memory: Memory) -> Hold | None:

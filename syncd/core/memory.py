@@ -51,12 +51,13 @@ def parse(text: str, where: str) -> Memory:
         raise _damaged(where, error) from error
 
 
-def note_published(memory: Memory, alias: Alias, ca: Cert, now: datetime) -> Memory:
+def note_published(memory: Memory, alias: Alias, ca: Cert, now: datetime, uid: str = "") -> Memory:
     """The memory after a CA was seen published and accepted: it is current, and what was current is superseded."""
     others = [_supersede(record, alias, now) for record in memory.cas if not _same(record, alias, ca.fingerprint)]
     known = memory.record(ca.fingerprint, alias)
     again = replace(known, superseded_at=None, retired_at=None, origin="eck") if known else None
     current = again or _record(alias, ca, now)
+    current = replace(current, source_uid=uid or current.source_uid)
     return replace(memory, cas=_capped((*others, current)))
 
 

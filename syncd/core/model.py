@@ -200,6 +200,8 @@ class CaRecord:
     """Since when something else is published; None while current."""
     retired_at: datetime | None = None
     """Since when it has been proven unneeded; from then on it is taken out of the files."""
+    source_uid: str = ""
+    """Of the object that published it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def _judge_published(policy: Policy, seen: Observed, memory: Memory) -> dict[Ali
 def _note_currents(memory: Memory, currents: Mapping[Alias, desired.Current], now: datetime) -> Memory:
     for alias, current in currents.items():
         if current.ca:
-            memory = history.note_published(memory, alias, current.ca, now)
+            memory = history.note_published(memory, alias, current.ca, now, current.source_uid)
     return memory
 
 

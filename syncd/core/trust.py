@@ -31,11 +31,13 @@ class Rotation(StrEnum):
     """The same key under another SKI (ECK 3.3.0 to 3.3.2): Java refuses it, so it is as urgent as a new key."""
     NEW_KEY = "new_key"
     """New connections fail until the nodes trust it."""
+    RECREATED = "recreated"
+    """A new key in a Secret that is another object: the remote was deleted and made anew, with other data and API keys."""
 
     @property
     def urgent(self) -> bool:
         """Whether new connections fail until the nodes have the new CA."""
-        return self in (Rotation.NEW_KEY, Rotation.CHANGED_SKI)
+        return self is not Rotation.FIRST and self is not Rotation.RENEWED_SAME_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,10 @@ class Trust:
     """The end of the first certificate of the path to expire. Anchors do not count: Java ignores their dates."""
 
 
-def classify(old_key: str, old_ski: str | None, new: Cert) -> Rotation:
-    """The kind of change from an old CA (its public key and SKI) to a new one."""
+def classify(old_key: str, old_ski: str | None, new: Cert, *, other_object: bool = False) -> Rotation:
+    """The kind of change from an old CA (its public key and SKI) to a new one, perhaps published by another object."""
     if old_key != new.key:
-        return Rotation.NEW_KEY
+        return Rotation.RECREATED if other_object else Rotation.NEW_KEY
     return Rotation.RENEWED_SAME_KEY if old_ski == new.ski else Rotation.CHANGED_SKI
 
 

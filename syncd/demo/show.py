@@ -3,10 +3,13 @@
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
+from rich.live import Live
+from rich.table import Table
 
 from syncd.core.bundle import Cert, bundle_digest, read_trust_file
 from syncd.demo.pki import EckCa
@@ -26,8 +29,10 @@ def show_demo(*, keep: bool) -> bool:
     console = Console(highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="syncd-demo-") as folder:
         world = World(Path(folder))
+        live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         try:
-            return _Play(world, console).play(keep=keep)
+            with live or nullcontext():
+                return _Play(world, console, live).play(keep=keep)
         except DemoFailed as failed:
             console.print(f"[bold red]FAILED[/] {failed}")
             console.print((Path(folder) / "syncd.log").read_text()[-4000:], markup=False)
@@ -40,6 +45,8 @@ def show_demo(*, keep: bool) -> bool:
 class _Play:
     world: World
     console: Console
+    live: Live | None
+    """The table, redrawn in place; None where lines go to a file."""
     began: float = field(default_factory=time.monotonic)
     shown: str = ""
     figures: list[tuple[str, str]] = field(default_factory=list)
@@ -158,8 +165,15 @@ class _Play:
         return took
 
     def _show_rows(self) -> None:
-        rows = [f"{r['node']}: {r['file']}, {r['loaded']}, link {r.get('link', '')}" for r in self._rows()]
-        text = "   ".join(rows)
-        if text and text != self.shown:
-            self.shown = text
+        rows = [(r["node"], r["file"], r["loaded"], r.get("link", ""), r.get("note", "")) for r in self._rows()]
+        text = "   ".join(f"{node}: {file}, {loaded}, link {link}" for node, file, loaded, link, _ in rows)
+        if not text or text == self.shown:
+            return
+        self.shown = text
+        if self.live is None:
             self._tell(text)
+            return
+        table = Table("NODE", "FILE", "LOADED", "LINK", "NOTE", box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*row)
+        self.live.update(table, refresh=True)

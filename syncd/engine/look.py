@@ -181,9 +181,9 @@ def _owner(host: Host, rule: OwnerRule, deadline: Deadline) -> Ownership | None:
 
 
 def _published(source: Source, seconds: float) -> Published:
-    content = source.read(Deadline.after(seconds)).content
+    reading = source.read(Deadline.after(seconds))
     try:
-        return read_published(content)
+        return replace(read_published(reading.content), uid=reading.uid)
     except BundleError as error:
         cure = error.cure or "Nothing is derived from it; the nodes keep what they have"
         raise BundleError(f"source_{error.rule}", error.text, where=source.name, cure=cure) from error

@@ -10,6 +10,7 @@ _TEXT = {
     Rotation.FIRST: "The first CA seen is taken as it is",
     Rotation.RENEWED_SAME_KEY: "The CA was renewed with the same key; nothing breaks meanwhile",
     Rotation.CHANGED_SKI: "The CA has another SKI: new connections fail until the nodes trust it",
+    Rotation.RECREATED: "The remote was made anew, with a new key: new connections fail until the nodes trust it",
     Rotation.NEW_KEY: "The CA has a new key: new connections fail until the nodes trust it",
 }
 

@@ -8,12 +8,17 @@ T = TypeVar("T")
 
 
 def wait_for(look: Callable[[], T], timeout: float, what: str, every: float = 0.05) -> T:
-    """The first true result of `look`; errors count as not yet. Raises TimeoutError naming what did not come."""
+    """The first true result of `look`; an error counts as not yet, a failed assertion is raised.
+
+    Raises TimeoutError naming what did not come.
+    """
     end = time.monotonic() + timeout
     error: Exception | None = None
     while time.monotonic() < end:
         try:
             result = look()
+        except AssertionError:
+            raise
         except Exception as caught:  # noqa: BLE001 - whatever it is, it is not there yet
             error = caught
         else:

@@ -174,3 +174,6 @@ class MemoryNotices:
 
     def tell(self, kind: Literal["Normal", "Warning"], reason: str, text: str) -> None:
         self.told.append((kind, reason, text))
+
+    def stop(self) -> None:
+        """Nothing waits."""

@@ -69,3 +69,8 @@ def test_a_leaf_from_the_future_is_refused_with_a_hint_at_the_clocks() -> None:
 def test_a_change_of_ca_is_told_by_key_and_ski_never_by_subject(new: EckCa, kind: Rotation) -> None:
     assert new.cert.subject == CA.cert.subject
     assert classify(CA.cert.key, CA.cert.ski, new.cert) is kind
+
+
+@pytest.mark.parametrize(("new", "kind"), [(OTHER, Rotation.RECREATED), (CA.renew(NOW), Rotation.RENEWED_SAME_KEY)])
+def test_a_remote_made_anew_is_told_by_a_new_key_from_another_object(new: EckCa, kind: Rotation) -> None:
+    assert classify(CA.cert.key, CA.cert.ski, new.cert, other_object=True) is kind
