@@ -2,11 +2,12 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ class World:
         self.remote = DemoRemote(self.ca.leaf(pod) for pod in PODS)
         self._client_key = self._key("client")
         self.hosts = {name: DemoSshd(self._key(f"host-{name}"), self._client_key).start() for name in NAMES}
-        self.ports = {name: _free_port() for name in NAMES}
-        self.telemetry_port = _free_port()
+        *ports, self.telemetry_port = _free_ports(len(NAMES) + 1)
+        self.ports = dict(zip(NAMES, ports, strict=True))
         self._processes: list[subprocess.Popen[bytes]] = []
         self.daemon: subprocess.Popen[bytes] | None = None
         self._prepare(overlap)
@@ -201,7 +202,17 @@ def _environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(("KUBE", "SYNCD", "CREDENTIALS"))}
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_ports(count: int) -> list[int]:
+    """Distinct ports that nobody listens on, below those that the kernel gives to outgoing connections.
+
+    Their servers bind them seconds later; one of the kernel's might be somebody's by then.
+    """
+    with ExitStack() as held:
+        ports: list[int] = []
+        while len(ports) < count:
+            probe = held.enter_context(socket.socket())
+            with suppress(OSError):
+                port = random.randint(20_000, 32_000)  # noqa: S311 - guards nothing
+                probe.bind(("127.0.0.1", port))
+                ports.append(port)
+        return ports

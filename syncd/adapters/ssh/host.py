@@ -5,6 +5,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from errno import EACCES
 from hashlib import sha256
 from posixpath import basename, dirname, join
 from threading import RLock
@@ -300,7 +301,7 @@ def _fsync(sftp: SFTPClient, handle: object) -> None:
     try:
         request(sftp, CMD_EXTENDED, b"fsync@openssh.com", handle)
     except OSError as error:
-        if "unsupported" in str(error).lower():
+        if error.errno == EACCES or "unsupported" in str(error).lower():  # nobody may not fsync what he has opened
             raise not_atomic("fsync@openssh.com") from error
         raise
 

@@ -2,7 +2,8 @@
 
 import shlex
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import paramiko
@@ -71,9 +72,12 @@ class Connector:
 
     def connect(self, address: str, port: int, deadline: Deadline) -> Session:
         """A new session. Raises HostError `unreachable`, `host_key`, `authentication`, `sudo`, `sftp`, `timeout`."""
+        with self._keys() as keys:
+            return self._session(address, port, keys, deadline)
+
+    def _session(self, address: str, port: int, keys: tuple[PKey, ...], deadline: Deadline) -> Session:
         where = f"{address}:{port}"
         known = KnownHosts(self._settings.known_hosts_file)
-        keys = self._keys()
         transport = self._open(address, port, where, deadline)
         try:
             self._negotiate(transport, known, (address, port), deadline)
@@ -107,19 +111,34 @@ class Connector:
         except (paramiko.SSHException, OSError, EOFError) as error:
             where = f"{peer[0]}:{peer[1]}"
             raise HostError("unreachable", f"the SSH handshake failed: {_text(error)}", where=where) from error
+        if not transport.initial_kex_done:  # paramiko tells of no timeout here
+            text, cure = (
+                "it accepts connections and does not answer",
+                "Check whether the host hangs, or what listens there",
+            )
+            raise HostError("timeout", text, where=f"{peer[0]}:{peer[1]}", cure=cure)
         known.check(*peer, transport.get_remote_server_key())
 
-    def _keys(self) -> tuple[PKey, ...]:
-        settings = self._settings
-        if settings.key_file is None:
-            return tuple(paramiko.Agent().get_keys())
+    @contextmanager
+    def _keys(self) -> Iterator[tuple[PKey, ...]]:
+        """The key that was configured, else those of the agent, which signs while this is open."""
+        if self._settings.key_file is not None:
+            yield (self._key(self._settings.key_file),)
+            return
+        agent = paramiko.Agent()
         try:
-            passphrase = _secret(settings.passphrase_file)
-            return (PKey.from_path(Path(settings.key_file).expanduser(), passphrase),)
+            yield tuple(agent.get_keys())
+        finally:
+            agent.close()
+
+    def _key(self, path: str) -> PKey:
+        try:
+            passphrase = _secret(self._settings.passphrase_file)
+            return PKey.from_path(Path(path).expanduser(), passphrase)  # type: ignore[arg-type]  # it wants bytes
         except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
             text = f"the SSH key cannot be used: {_text(error)}"
             cure = "Check transport.key_file and transport.passphrase_file, and that syncd may read them"
-            raise HostError("authentication", text, where=settings.key_file, cure=cure) from error
+            raise HostError("authentication", text, where=path, cure=cure) from error
 
     def _authenticate(self, transport: Transport, keys: tuple[PKey, ...], where: str) -> None:
         error: Exception | None = None
@@ -171,8 +190,8 @@ def _said(channel: Channel) -> str:
     return ""
 
 
-def _secret(path: str | None) -> str | None:
-    return Path(path).expanduser().read_text().strip() if path else None
+def _secret(path: str | None) -> bytes | None:
+    return Path(path).expanduser().read_bytes().strip() if path else None
 
 
 def _text(error: Exception | None) -> str:
