@@ -5,6 +5,7 @@
     SyncdError                  where, what happened, what to do; `rule` is its short name in metrics and holds
     ├── ConfigError             the operator's file is wrong                              (exit code 2)
     ├── BundleError             bytes that should be certificates are not                 (refuses that source or node)
+    ├── YmlError                an elasticsearch.yml cannot be read, or not be edited safely      (that file stays as it is)
     ├── UnsafePlan              the guard refuses a plan                                  (nothing of it is carried out)
     ├── SourceError             the published CA cannot be read                           (nothing is derived from it)
     ├── HostError               a node's host cannot be reached or refuses a step         (that node alone)
@@ -39,6 +40,10 @@ class ConfigError(SyncdError):
 
 class BundleError(SyncdError):
     """Bytes that should hold certificates hold something else."""
+
+
+class YmlError(SyncdError):
+    """An elasticsearch.yml cannot be read as Elasticsearch reads it, or an edit of it would change more than it says."""
 
 
 class UnsafePlan(SyncdError):
