@@ -1,6 +1,7 @@
 """A write to a host that is ill: the target is the old file or the new one, whole, and the fault has a name."""
 
 import os
+import pwd
 import select
 import socket
 import socketserver
@@ -16,7 +17,7 @@ import pytest
 from syncd.adapters.ssh import SshFleet, SshSettings
 from syncd.core.errors import HostError
 from syncd.core.model import NodeName, Ownership
-from syncd.ports import Host
+from syncd.ports import Deadline, Host
 from tests.bed.sshd import Sshd, free_port, make_key
 from tests.bed.waiting import wait_for
 from tests.contract.host_contract import digest, soon
@@ -24,6 +25,7 @@ from tests.contract.host_contract import digest, soon
 pytestmark = [pytest.mark.bed, pytest.mark.usefixtures("need_sshd")]
 NAME = NodeName("es-01")
 OWNER = Ownership(os.getuid(), os.getgid(), 0o640)
+PLAIN = "syncd-plain"
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 
 
@@ -142,6 +144,42 @@ def test_a_key_that_only_the_agent_holds_is_used(
         agent.wait()
 
 
+def test_a_user_who_may_not_sudo_is_told_so_with_the_cure(
+    open_folder: Path, key: tuple[Path, str], target: Path
+) -> None:
+    """And nothing is written without it."""
+    make_plain_account()
+    names = str(open_folder / "known_hosts"), str(key[0])
+    with a_host(open_folder, key, settings=SshSettings(PLAIN, *names, sudo=True)) as host:
+        with pytest.raises(HostError, match="sudoers") as refused:
+            host.put(str(target), b"new", OWNER, None, soon())
+        assert refused.value.rule == "sudo"
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_log_that_may_not_be_read_is_told_as_that(open_folder: Path, key: tuple[Path, str]) -> None:
+    make_plain_account()
+    log = open_folder / "onprem.log"
+    log.write_text("started\n")
+    log.chmod(0o600)
+    with a_host(open_folder, key, settings=SshSettings(PLAIN, str(open_folder / "known_hosts"), str(key[0]))) as host:
+        position = host.log_position(str(log), soon())
+        assert position
+        log.write_text("started\nand more\n")
+        with pytest.raises(HostError) as refused:
+            host.log_since(position, 100, soon())
+        assert refused.value.rule == "no_permission"
+
+
+def make_plain_account() -> None:
+    """A user who may log in and nothing else."""
+    try:
+        pwd.getpwnam(PLAIN)
+    except KeyError:
+        command = ["useradd", "--system", "--user-group", "--no-create-home", "-p", "*", "-s", "/bin/sh", PLAIN]
+        subprocess.run(command, check=True)
+
+
 class Cutter(socketserver.ThreadingTCPServer):
     """A way to a server that breaks after so many more bytes from the client."""
 
@@ -150,6 +188,7 @@ class Cutter(socketserver.ThreadingTCPServer):
         self.peer = peer
         self.passed = 0
         self.left: int | None = None
+        self.delay = 0.0
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,))
         self._thread.start()
 
@@ -177,7 +216,23 @@ class Carrier(socketserver.BaseRequestHandler):
                     data = one.recv(65536)
                     if not data or (one is client and not self.server.may_pass(len(data))):
                         return
+                    time.sleep(self.server.delay)  # the link itself is slow
                     (host if one is client else client).sendall(data)
+
+
+@contextmanager
+def behind_a_cutter(folder: Path, key: tuple[Path, str]) -> Iterator[tuple[Cutter, SshFleet]]:
+    server = Sshd(folder / "sshd", "127.0.1.7", key[1]).start()
+    cutter = Cutter((server.address, server.port))
+    port = int(cutter.server_address[1])
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {server.known_host.partition(' ')[2]}")
+    fleet = SshFleet(SshSettings("root", str(folder / "known_hosts"), str(key[0])), {NAME: ("127.0.0.1", port)})
+    try:
+        yield cutter, fleet
+    finally:
+        fleet.close()
+        cutter.stop()
+        server.stop()
 
 
 def test_a_connection_cut_at_any_step_of_a_write_leaves_the_old_file_or_the_new_one(
@@ -185,38 +240,46 @@ def test_a_connection_cut_at_any_step_of_a_write_leaves_the_old_file_or_the_new_
 ) -> None:
     """Promise 7; and the next write settles it whatever was left, left-overs of the cut ones swept once they are old."""
     old, new = b"old " * 50, b"new " * 60
-    server = Sshd(tmp_path / "sshd", "127.0.1.7", key[1]).start()
-    cutter = Cutter((server.address, server.port))
-    port = int(cutter.server_address[1])
-    kind = server.known_host.split()[1:]
-    (tmp_path / "known_hosts").write_text(f"[127.0.0.1]:{port} {' '.join(kind)}\n")
-    fleet = SshFleet(SshSettings("root", str(tmp_path / "known_hosts"), str(key[0])), {NAME: ("127.0.0.1", port)})
-    host = fleet.host(NAME)
+    with behind_a_cutter(tmp_path, key) as (cutter, fleet):
+        host = fleet.host(NAME)
 
-    def put(cut: int | None) -> int:
-        """Write over a warm session that breaks after so many more bytes; how many were sent."""
-        target.write_bytes(old)
+        def put(cut: int | None) -> int:
+            """Write over a warm session that breaks after so many more bytes; how many were sent."""
+            target.write_bytes(old)
+            assert host.owner("/", soon())
+            cutter.left, passed = cut, cutter.passed
+            try:
+                host.put(str(target), new, OWNER, digest(old), soon())
+            finally:
+                cutter.left = None
+            return cutter.passed - passed
+
+        outcomes = set()
+        for cut in range(0, put(None), 60):
+            with pytest.raises(HostError) as told:
+                put(cut)
+            assert told.value.rule == "lost"
+            outcomes.add(target.read_bytes())
+        assert outcomes == {old, new}, "some cuts came before the rename and some after"
+
+        for left_over in target.parent.iterdir():
+            os.utime(left_over, (1_000_000, 1_000_000))
+        fleet.close()
+        put(None)
+        assert [path.name for path in target.parent.iterdir()] == [target.name]
+
+
+def test_a_slow_link_writes_whole_files_or_gives_up_by_the_deadline(
+    tmp_path: Path, key: tuple[Path, str], target: Path
+) -> None:
+    with behind_a_cutter(tmp_path, key) as (cutter, fleet):
+        host = fleet.host(NAME)
         assert host.owner("/", soon())
-        cutter.left, passed = cut, cutter.passed
-        try:
-            host.put(str(target), new, OWNER, digest(old), soon())
-        finally:
-            cutter.left = None
-        return cutter.passed - passed
-
-    outcomes = set()
-    for cut in range(0, put(None), 60):
-        with pytest.raises(HostError) as told:
-            put(cut)
-        assert told.value.rule == "lost"
-        outcomes.add(target.read_bytes())
-    assert outcomes == {old, new}, "some cuts came before the rename and some after"
-
-    for left_over in target.parent.iterdir():
-        os.utime(left_over, (1_000_000, 1_000_000))
-    fleet.close()
-    put(None)
-    assert [path.name for path in target.parent.iterdir()] == [target.name]
-    fleet.close()
-    cutter.stop()
-    server.stop()
+        cutter.delay = 0.02
+        host.put(str(target), b"x" * 50_000, OWNER, None, soon())
+        assert target.read_bytes() == b"x" * 50_000
+        cutter.delay = 0.3
+        with pytest.raises(HostError) as late:
+            host.put(str(target), b"y", OWNER, digest(b"x" * 50_000), Deadline.after(0.2))
+        assert late.value.rule == "timeout"
+        assert target.read_bytes() == b"x" * 50_000
