@@ -26,8 +26,8 @@ lint: $(STAMP)    ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)   ## measure the budgets and print what was measured
-	$(BIN)/python -m bench.propagation
+bench: $(STAMP)   ## measure the budgets, and the peers, into bench/RESULTS.md (15 minutes)
+	$(BIN)/python -m bench
 
 bed: $(STAMP)     ## build the real servers (kube-apiserver, etcd, Elasticsearch) into a cache folder
 	$(BIN)/python -m tests.bed build

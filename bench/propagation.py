@@ -7,7 +7,6 @@ all files, by polling them.
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import tempfile
 import time
 import urllib.request
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 
@@ -140,8 +139,34 @@ class Quiet(Node):
         return True
 
 
-def main() -> None:
-    """Measure, and print what was measured."""
+@dataclass(frozen=True)
+class Row:
+    """One budget and what was measured."""
+
+    what: str
+    value: float
+    unit: str
+    most: float | None
+    note: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The value with its unit."""
+        return f"{self.value:.3g} {self.unit}"
+
+    @property
+    def budget(self) -> str:
+        """The most that it should be."""
+        return f"{self.most:g} {self.unit} {self.note}".strip() if self.most is not None else "-"
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is kept."""
+        return "-" if self.most is None else "met" if self.value <= self.most else "NOT met"
+
+
+def measure() -> list[Row]:
+    """Measure the daemon on so many hosts."""
     if not SSHD.exists():
         sys.exit("bench: no OpenSSH server; install Debian's openssh-server")
     with ExitStack() as stack:
@@ -158,11 +183,21 @@ def main() -> None:
             daemon.wait()
         daemon = bench.run("60s")  # the default: what idling costs in the field
         try:
-            passes, idle = _idle(bench, daemon.pid)
+            passes, (resident, share) = _idle(bench, daemon.pid)
         finally:
             daemon.terminate()
             daemon.wait()
-        _print(cold, warm, passes, idle)
+    rows = [
+        Row(f"Secret changed -> on {HOSTS} disks, read back, warm, p50", statistics.median(warm) * 1000, "ms", 200),
+        Row(f"the same, the slowest of {ROUNDS}", max(warm) * 1000, "ms", 500),
+        Row("start of the daemon -> on all disks (imports, connects, writes)", cold, "s", None),
+        Row("a pass with nothing to do", passes * 1000, "ms", 1000, "(100 nodes)"),
+        Row("resident when idle", resident, "MB", 90, "(100 nodes)"),
+        Row("share of a core when idle", share * 100, "%", 0.5, "(100 nodes)"),
+    ]
+    for row in rows:
+        print(f"  {row.what:<66} {row.shown:>9}   budget {row.budget:<20} {row.verdict}", flush=True)
+    return rows
 
 
 def _warm(bench: Bench) -> list[float]:
@@ -197,24 +232,3 @@ def _idle(bench: Bench, pid: int) -> tuple[float, tuple[float, float]]:
 def _cpu(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _print(cold: float, warm: list[float], idle_pass: float, idle: tuple[float, float]) -> None:
-    ordered = sorted(warm)
-    p50, p99 = statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
-    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, {now():%Y-%m-%d}")
-    print(f"{HOSTS} sshd hosts, {ROUNDS} warm rounds")
-    rows = [
-        ("Secret changed -> on all disks, warm, p50", f"{p50 * 1000:.0f} ms", "200 ms"),
-        ("Secret changed -> on all disks, warm, p99 (the slowest)", f"{p99 * 1000:.0f} ms", "500 ms"),
-        ("start of the daemon -> on all disks (imports, connects, writes)", f"{cold:.2f} s", "-"),
-        ("a pass with nothing to do", f"{idle_pass * 1000:.0f} ms", "1 s (100 nodes)"),
-        ("resident when idle", f"{idle[0]:.0f} MB", "90 MB (100 nodes)"),
-        ("share of a core when idle", f"{idle[1] * 100:.2f} %", "0.5 % (100 nodes)"),
-    ]
-    for name, value, budget in rows:
-        print(f"  {name:<66} {value:>9}   budget {budget}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,6 @@
 """`syncd demo`: a rotation from the Secret to the proof, on a world that is real but small."""
 
+import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,6 +27,8 @@ class DemoFailed(Exception):
 
 def show_demo(*, keep: bool) -> bool:
     """Play it; whether every proof arrived and no handshake failed."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # whoever ends it, and however it was started: nothing stays behind
+        signal.signal(number, signal.default_int_handler)
     console = Console(highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="syncd-demo-") as folder:
         world = World(Path(folder))
@@ -33,6 +36,9 @@ def show_demo(*, keep: bool) -> bool:
         try:
             with live or nullcontext():
                 return _Play(world, console, live).play(keep=keep)
+        except KeyboardInterrupt:
+            console.print("interrupted")
+            return False
         except DemoFailed as failed:
             console.print(f"[bold red]FAILED[/] {failed}")
             console.print((Path(folder) / "syncd.log").read_text()[-4000:], markup=False)

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from urllib.request import urlopen
 
+from tests.bed.sshd import alive, children
 from tests.bed.waiting import wait_for
 
 
-def test_the_demo_proves_every_rotation_and_stays_up_with_its_urls_until_it_is_interrupted(tmp_path: Path) -> None:
+def test_the_demo_proves_every_rotation_and_stays_up_with_its_urls_until_it_is_ended(tmp_path: Path) -> None:
     log = tmp_path / "demo.log"
     with log.open("wb") as out:
         demo = subprocess.Popen([sys.executable, "-m", "syncd", "demo", "--keep"], stdout=out, stderr=out)
@@ -25,8 +26,10 @@ def test_the_demo_proves_every_rotation_and_stays_up_with_its_urls_until_it_is_i
             rows = json.load(page)["clusters"][0]["rows"]
         assert {row["link"] for row in rows} == {"up"}
         assert re.search(r"fresh handshakes during both rotations +[1-9]\d+ ok, 0 failed", text)
-        demo.send_signal(signal.SIGINT)
+        daemon, *_ = [pid for pid in children(demo.pid) if b"run" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        demo.send_signal(signal.SIGTERM)
         assert demo.wait(20) == 0
+        assert not alive(daemon), "nothing stays behind"
     finally:
         demo.kill()
         demo.wait()

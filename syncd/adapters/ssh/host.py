@@ -87,8 +87,8 @@ class SshHost:
     def _put(self, sftp: SFTPClient, path: str, content: bytes, owner: Ownership, expect: Digest | None) -> Found:
         temp = join(dirname(path), f".{basename(path)}.syncd-{secrets.token_hex(8)}")
         try:
-            made = _write_new(sftp, temp, content, owner)
-            self._sweep(sftp, path, made)
+            _write_new(sftp, temp, content, owner)
+            self._sweep(sftp, path, temp)
             _expect(sftp, path, expect)
             _rename(sftp, temp, path)
         except BaseException:
@@ -100,13 +100,17 @@ class SshHost:
             raise HostError("io", "what was read back is not what was written", where=f"{self._where}:{path}")
         return found
 
-    def _sweep(self, sftp: SFTPClient, path: str, clock: int) -> None:
-        """Remove what a crashed writer left beside the target, once per session and folder."""
+    def _sweep(self, sftp: SFTPClient, path: str, temp: str) -> None:
+        """Remove what a crashed writer left beside the target, once per session and folder.
+
+        The new temp file tells what the clock of the host says.
+        """
         folder, prefix = dirname(path), f".{basename(path)}.syncd-"
         session = self._session
         if session is None or folder in session.swept:
             return
         session.swept.add(folder)
+        clock = sftp.lstat(temp).st_mtime or 0
         for entry in sftp.listdir_attr(folder):
             old = clock - (entry.st_mtime or clock) > _STALE_AFTER
             if entry.filename.startswith(prefix) and old:
@@ -269,14 +273,13 @@ def _must_be_file(status: SFTPAttributes, path: str) -> None:
                         cure=NOT_A_FILE)  # fmt: skip
 
 
-def _write_new(sftp: SFTPClient, temp: str, content: bytes, owner: Ownership) -> int:
-    """A new file with owner and mode before its first byte, on disk when this returns; its time on the host's clock."""
+def _write_new(sftp: SFTPClient, temp: str, content: bytes, owner: Ownership) -> None:
+    """A new file with owner and mode before its first byte, on disk when this returns."""
     with sftp.open(temp, "wx") as file:
         _give(sftp, file.handle, owner)
         file.write(content)
         file.flush()
         _fsync(sftp, file.handle)
-        return int(file.stat().st_mtime or 0)
 
 
 def _give(sftp: SFTPClient, handle: object, owner: Ownership) -> None:
