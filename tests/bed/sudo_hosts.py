@@ -4,10 +4,11 @@ All are one systemd world; each has an OpenSSH server of its own, on a loopback 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from syncd.adapters.ssh import SshSettings
+from syncd.adapters.ssh import SshFleet, SshSettings
+from syncd.core.model import NodeName
 from tests.bed import paths
 from tests.bed.sshd import Sshd, make_key
 from tests.bed.systemd import SystemdWorld
@@ -50,3 +51,8 @@ class SudoHosts:
         world.systemctl("start", *units)
         self.settings = SshSettings(LOGIN, str(known_hosts), str(key), sudo=True)
         return self
+
+    def fleet(self, *, sudo: bool = True) -> SshFleet:
+        """The hosts by their addresses, reached as syncd does; to be closed."""
+        addresses = {NodeName(address): (address, PORT) for address in self.addresses}
+        return SshFleet(replace(self.settings, sudo=sudo), addresses)

@@ -13,19 +13,27 @@ keep() {  # in a mount namespace of its own: no mount is ever seen outside
   mount -t tmpfs -o mode=755 tmpfs "$world"
   mkdir "$root" "$cgroups" "$world/upper" "$world/work"
   mount -t cgroup2 cgroup2 "$cgroups"
+  sweep
   export CGROUP=$cgroups/syncd-bed-$$
   mkdir "$CGROUP"
   exec 3<&0  # a background job's standard input would be /dev/null
   setpriv --pdeathsig KILL unshare --mount --pid --ipc --uts --fork --kill-child \
     bash "$0" enter "$folder" "$@" 3<&- </dev/null &
   local outer=$!
-  cat <&3 >/dev/null &
+  setpriv --pdeathsig KILL cat <&3 >/dev/null &
   local rope=$!
   wait -n "$outer" "$rope" || true
   # shellcheck disable=SC2046  # at most one child: the world's PID 1, whose end ends all that is in the world
   kill -KILL "$rope" $(cat "/proc/$outer/task/$outer/children" 2>/dev/null) 2>/dev/null || true
   wait "$outer" "$rope" 2>/dev/null || true
   find "$CGROUP" -depth -type d -exec rmdir {} \;
+}
+
+sweep() {  # the empty control groups of keepers that were killed
+  local left
+  for left in "$cgroups"/syncd-bed-*; do
+    grep -qs systemd-world "/proc/${left##*-}/cmdline" || find "$left" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+  done
 }
 
 enter() {  # the control group first: its namespace takes as its root where this process is
