@@ -5,6 +5,7 @@ import json
 import os
 import pwd
 import shutil
+import ssl
 import subprocess
 import urllib.error
 import urllib.request
@@ -56,7 +57,7 @@ class EsNode:
         (self.config / "elasticsearch.yml").write_text(self._yml(peers))
         for name, content in self.files.items():
             (self.config / name).write_bytes(content)
-        self._relocate_jvm_files()
+        relocate_jvm_files(self.config, self.folder)
         self._give_away()
         self.tool("elasticsearch-keystore", "create")
         self.tool("elasticsearch-users", "useradd", USER, "-p", PASSWORD, "-r", "superuser")
@@ -107,19 +108,8 @@ class EsNode:
         return done.stdout
 
     def api(self, method: str, path: str, body: object = None, timeout: float = 30) -> Any:
-        """A REST call as administrator; raises EsRefused."""
-        credential = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        request = urllib.request.Request(  # noqa: S310 - loopback
-            f"{self.url}{path}", method=method,
-            data=json.dumps(body).encode() if body is not None else None,
-            headers={"content-type": "application/json", "authorization": f"Basic {credential}"},
-        )  # fmt: skip
-        try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            with error:  # it holds the connection
-                raise EsRefusedError(error.code, error.read().decode(errors="replace")) from error
+        """A REST call as administrator; raises EsRefusedError."""
+        return call(f"{self.url}{path}", method, body, timeout)
 
     def write(self, name: str, content: bytes) -> None:
         """Replace a file of the config directory as a careful writer does."""
@@ -150,13 +140,6 @@ class EsNode:
             f"cluster.routing.allocation.disk.threshold_enabled: false\n{self.yml}"
         )
 
-    def _relocate_jvm_files(self) -> None:
-        """The distribution's jvm.options have paths below its own folder, which nodes share."""
-        path = self.config / "jvm.options"
-        text = path.read_text().replace("-XX:HeapDumpPath=data", f"-XX:HeapDumpPath={self.folder}/data")
-        text = text.replace("logs/gc.log", f"{self.folder}/logs/gc.log")
-        path.write_text(text.replace("-XX:ErrorFile=logs", f"-XX:ErrorFile={self.folder}/logs"))
-
     def _give_away(self) -> None:
         subprocess.run(["chown", "-R", f"{ACCOUNT}:{ACCOUNT}", str(self.folder)], check=True)
 
@@ -178,6 +161,30 @@ class EsRefusedError(Exception):
         super().__init__(f"HTTP {code}: {text[:500]}")
         self.code = code
         self.text = text
+
+
+def call(url: str, method: str, body: object = None, timeout: float = 30, trust: ssl.SSLContext | None = None) -> Any:
+    """A REST call as administrator; raises EsRefusedError."""
+    credential = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    request = urllib.request.Request(  # noqa: S310 - loopback
+        url, method=method,
+        data=json.dumps(body).encode() if body is not None else None,
+        headers={"content-type": "application/json", "authorization": f"Basic {credential}"},
+    )  # fmt: skip
+    try:
+        with urllib.request.urlopen(request, timeout=timeout, context=trust) as answer:  # noqa: S310
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:  # it holds the connection
+            raise EsRefusedError(error.code, error.read().decode(errors="replace")) from error
+
+
+def relocate_jvm_files(config: Path, folder: Path) -> None:
+    """The distribution's jvm.options have paths below its own folder, which nodes share."""
+    path = config / "jvm.options"
+    text = path.read_text().replace("-XX:HeapDumpPath=data", f"-XX:HeapDumpPath={folder}/data")
+    text = text.replace("logs/gc.log", f"{folder}/logs/gc.log")
+    path.write_text(text.replace("-XX:ErrorFile=logs", f"-XX:ErrorFile={folder}/logs"))
 
 
 def make_account() -> None:

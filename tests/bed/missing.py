@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tests.bed import paths
+from tests.bed import paths, systemd
 
 BUILD = "run `make bed`"
 
@@ -62,6 +62,14 @@ def _sudo() -> Iterable[str]:
     yield from _tool("sudo", "sudo", "sudo")
 
 
+def _systemd() -> Iterable[str]:
+    yield from _root()
+    yield from _file("systemd", paths.SYSTEMD, "install Debian's systemd")
+    yield from _file("systemd", paths.DBUS, "install Debian's dbus")
+    if os.geteuid() == 0 and (lack := systemd.lack()):
+        yield f"systemd: {lack}"
+
+
 def _netns() -> Iterable[str]:
     yield from _root()
     yield from _tool("netns", "ip", "iproute2")
@@ -73,5 +81,6 @@ PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "elasticsearch": _elasticsearch,
     "sshd": _sshd,
     "sudo": _sudo,
+    "systemd": _systemd,
     "netns": _netns,
 }

@@ -15,6 +15,8 @@ ELASTICSEARCH_VERSIONS = (NEWEST, OLDEST)
 SHIM_SOURCE = Path(__file__).parent / "assets" / "AnalysisShim.java"
 SFTP_SERVER = Path("/usr/lib/openssh/sftp-server")
 SSHD = Path("/usr/sbin/sshd")
+SYSTEMD = Path("/lib/systemd/systemd")
+DBUS = Path("/usr/bin/dbus-daemon")
 OLDEST_JAVA, NEWEST_JAVA = 17, 23  # 8.14 to 8.17 rely on the security manager, which Java 24 removed
 
 

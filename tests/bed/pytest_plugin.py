@@ -78,3 +78,9 @@ def need_sshd(request: pytest.FixtureRequest) -> None:
 def need_elasticsearch(request: pytest.FixtureRequest) -> None:
     """Elasticsearch nodes can be started."""
     need(request, "elasticsearch")
+
+
+@pytest.fixture(scope="module")
+def need_sudo_hosts(request: pytest.FixtureRequest) -> None:
+    """Hosts of a systemd world, with a plain login and sudo, can be started."""
+    need(request, "systemd", "sshd", "sudo")

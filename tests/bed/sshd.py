@@ -42,8 +42,7 @@ class Sshd:
     def start(self) -> "Sshd":
         """Start, and wait until it answers."""
         Path("/run/sshd").mkdir(exist_ok=True)
-        (self.folder / "sshd_config").write_text(self._config())
-        command = [str(SSHD), "-D", "-e", "-f", str(self.folder / "sshd_config")]
+        command = [str(SSHD), "-D", "-e", "-f", str(self.configure())]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
@@ -52,6 +51,12 @@ class Sshd:
             self.stop()
             raise
         return self
+
+    def configure(self) -> Path:
+        """Write its configuration, and say where."""
+        path = self.folder / "sshd_config"
+        path.write_text(self._config())
+        return path
 
     def stop(self) -> None:
         """End the server and the sessions that it forked."""

@@ -7,13 +7,16 @@ import pytest
 
 from syncd.adapters.ssh import SshFleet, SshSettings
 from syncd.core.errors import HostError
-from syncd.core.model import NodeName
+from syncd.core.model import NodeName, Ownership
 from syncd.ports import Deadline, Host
 from tests.bed.sshd import Sshd, make_key
+from tests.bed.sudo_hosts import SudoHosts
+from tests.bed.systemd import SystemdWorld
 from tests.contract.host_contract import HostContract
 
 pytestmark = [pytest.mark.bed, pytest.mark.usefixtures("need_sshd")]
 NAME = NodeName("es-01")
+PLAIN = NodeName("127.0.2.11")
 
 
 @pytest.fixture
@@ -62,6 +65,39 @@ class TestSshHostWithSudo(HostContract):
         made = SshFleet(settings, {NAME: (sshd.address, sshd.port)})
         yield made.host(NAME)
         made.close()
+
+
+@pytest.fixture(scope="module")
+def sudo_hosts(
+    need_sudo_hosts: None, open_folder_of_module: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SudoHosts]:
+    shares = (open_folder_of_module, tmp_path_factory.getbasetemp())
+    world = SystemdWorld(open_folder_of_module / "systemd", shares).start()
+    try:
+        yield SudoHosts(world, open_folder_of_module, [PLAIN]).start()
+    finally:
+        world.stop()
+
+
+class TestSshHostOfPlainUserWithSudo(HostContract):
+    """A login that may do nothing by itself, which sudo makes root; the shared folder of the tests is closed to it."""
+
+    @pytest.fixture
+    def host(self, sudo_hosts: SudoHosts) -> Iterator[Host]:
+        made = sudo_hosts.fleet()
+        yield made.host(PLAIN)
+        made.close()
+
+    def test_without_sudo_it_may_not_write_there(
+        self, sudo_hosts: SudoHosts, host: Host, target: Path, owner: Ownership
+    ) -> None:
+        host.put(str(target), b"secret", owner, None, soon())
+        plain = sudo_hosts.fleet(sudo=False)
+        with pytest.raises(HostError):
+            plain.host(PLAIN).read(str(target), 100, soon())
+        assert plain.host(PLAIN).run(["id", "-un"], b"", 100, soon()).stdout == b"syncd\n"
+        assert host.run(["id", "-un"], b"", 100, soon()).stdout == b"root\n"
+        plain.close()
 
 
 def test_an_unknown_host_is_refused_and_the_cure_is_told(fleet: SshFleet, known_hosts: Path) -> None:
