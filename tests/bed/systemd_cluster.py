@@ -109,6 +109,8 @@ class SystemdCluster:
 
     def start(self) -> "SystemdCluster":
         """Start all units and wait until the cluster is whole."""
+        if failed := self._failed():  # before; not a failure of this start
+            self.world.systemctl("reset-failed", *(node.unit for node in failed))
         self.world.systemctl("start", "--no-block", *(node.unit for node in self.nodes))
         self.wait_green()
         return self
