@@ -25,6 +25,7 @@ def main() -> None:
     """All of it: about fifteen minutes."""
     figures = compare()
     rows = measure()
+    rows += _against_peers(figures, rows[0].value / 1000)
     _draw(figures)
     (HERE / "RESULTS.md").write_text("\n".join(_page(figures, rows)))
     print(f"written: {HERE / 'RESULTS.md'}")
@@ -45,6 +46,15 @@ def _page(figures: Figures, rows: list[Row]) -> Iterable[str]:
                 cells = (_cell(by_count[count][kind], figures["syncd"][count][kind]) for count in counts)
                 yield f"| {way}, {kind} | " + " | ".join(cells) + " |"
     yield "\n![seconds against number of hosts](propagation.svg)\n"
+
+
+def _against_peers(figures: Figures, propagated: float) -> Iterable[Row]:
+    """The budgets that are ratios to a peer, on the largest number of hosts."""
+    most = max(figures["syncd"])
+    cold = {way: by_count[most]["cold"] for way, by_count in figures.items()}
+    yield Row(f"{most} hosts cold, against parallel-ssh cold", cold["syncd"] / cold["parallel-ssh"], "times", 1.2)
+    ansible = cold["ansible copy"] / propagated
+    yield Row("ansible copy, against Secret changed -> on all disks", ansible, "times as long", 100, least=True)
 
 
 def _cell(seconds: float, ours: float) -> str:
