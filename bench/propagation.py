@@ -18,13 +18,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 
+from bench.hosts import Hosts
 from syncd.core.bundle import render
+from syncd.demo.free_ports import free_ports
 from syncd.demo.kube import DemoKube
 from syncd.demo.node import Node, NodeConfig, _Http
 from syncd.demo.pki import EckCa
 from syncd.demo.remote import DemoRemote
 from syncd.ports import now
-from tests.bed.sshd import SSHD, Sshd, free_port, make_key
+from tests.bed.paths import SSHD
 from tests.bed.waiting import wait_for
 
 HOSTS = 50
@@ -46,29 +48,20 @@ class Bench:
         stack.callback(self.kube.stop)
         self.remote = DemoRemote([self.ca.leaf()])
         stack.callback(self.remote.stop)
-        key, public = make_key(folder)
-        names = [f"es-{number:02}" for number in range(1, HOSTS + 1)]
-        self.hosts = {}
-        for number, name in enumerate(names, start=1):
-            self.hosts[name] = Sshd(folder / name / "sshd", f"127.0.2.{number}", public).start()
-            stack.callback(self.hosts[name].stop)
-        self.port = free_port()
-        self._nodes(names)
-        self._names, self._key = names, key
+        self.hosts = Hosts.start(folder, HOSTS, stack)
+        self.port, *ports = free_ports(HOSTS + 1)
+        self.ports = dict(zip(self.hosts.servers, ports, strict=True))
+        self._nodes()
 
     def publish(self, ca: EckCa) -> None:
         """ECK publishes."""
         self.kube.put_secret(*SECRET, {"ca.crt": ca.pem})
 
-    def file(self, name: str) -> Path:
-        """A node's trust file."""
-        return self.folder / name / "config" / "remote-cluster-ca.crt"
-
     def until_everywhere(self, ca: EckCa, began: float) -> float:
         """Seconds until every file has the CA."""
-        waiting = set(self.hosts)
+        waiting = set(self.hosts.servers)
         while waiting:
-            waiting = {name for name in waiting if ca.pem not in self.file(name).read_bytes()}
+            waiting = {name for name in waiting if ca.pem not in self.hosts.file(name).read_bytes()}
             time.sleep(0.01)  # the hosts, the daemon and this loop share two cores
         return time.monotonic() - began
 
@@ -78,24 +71,21 @@ class Bench:
             lines = answer.read().decode().splitlines()
         return float(next(line.split()[-1] for line in lines if line.startswith(name)))
 
-    def _nodes(self, names: list[str]) -> None:
-        ports = {name: free_port() for name in names}
-        for name in names:
-            config = self.folder / name / "config"
-            config.mkdir(parents=True)
+    def _nodes(self) -> None:
+        for name, port in self.ports.items():
+            config = self.hosts.file(name).parent
             (config / "elasticsearch.yml").write_text("cluster.name: onprem\n")
             (config / "onprem.log").touch()
-            self.file(name).write_bytes(render([EckCa.create(now(), "company").cert]))
+            self.hosts.file(name).write_bytes(render([EckCa.create(now(), "company").cert]))
             said = NodeConfig(
-                name, ports[name], str(self.file(name)), str(config / "onprem.log"), ports,
+                name, port, str(self.hosts.file(name)), str(config / "onprem.log"), self.ports,
                 str(self.folder / "settings.json"), "key", "eck-prod", self.remote.port,
             )  # fmt: skip
-            Thread(target=_Http(("127.0.0.1", ports[name]), Quiet(said)).serve_forever, daemon=True).start()
-        self.ports = ports
+            Thread(target=_Http(("127.0.0.1", port), Quiet(said)).serve_forever, daemon=True).start()
 
-    def run(self, probe: str) -> subprocess.Popen[bytes]:
-        """The daemon, looking at Elasticsearch and the remote so often."""
-        self._config(self._names, self._key, probe)
+    def run(self) -> subprocess.Popen[bytes]:
+        """The daemon, which proves as often as in the field."""
+        self._config()
         with (self.folder / "syncd.log").open("ab") as log:
             command = [sys.executable, "-m", "syncd", "run", "--config", str(self.folder / "syncd.yaml")]
             return subprocess.Popen(command, stdout=log, stderr=log)
@@ -104,21 +94,20 @@ class Bench:
         """Whether nothing is left to do or to prove."""
         return self.metric("syncd_settled") == 1
 
-    def _config(self, names: list[str], key: Path, probe: str) -> None:
-        (self.folder / "known_hosts").write_text("".join(host.known_host for host in self.hosts.values()))
+    def _config(self) -> None:
         (self.folder / "key").write_text("key")
         self.kube.kubeconfig(self.folder / "kubeconfig")
         self.kube.put_elasticsearch(SECRET[0], "quickstart", 1)
         nodes = [
-            {"name": name, "address": self.hosts[name].address, "port": self.hosts[name].port,
-             "layout": {"config_dir": str(self.folder / name / "config")}}
-            for name in names
+            {"name": name, "address": server.address, "port": server.port,
+             "layout": {"config_dir": str(self.hosts.file(name).parent)}}
+            for name, server in self.hosts.servers.items()
         ]  # fmt: skip
-        transport = {"kind": "ssh", "user": "root", "key_file": str(key), "known_hosts_file": "known_hosts"}
+        transport = {"kind": "ssh", "user": "root", "key_file": str(self.hosts.key), "known_hosts_file": "known_hosts"}
         source = {"kind": "secret", "namespace": SECRET[0], "cluster": "quickstart"}
         cluster = {
             "name": "onprem",
-            "elasticsearch": {"urls": [f"http://127.0.0.1:{self.ports[names[0]]}"], "api_key_file": "key"},
+            "elasticsearch": {"urls": [f"http://127.0.0.1:{next(iter(self.ports.values()))}"], "api_key_file": "key"},
             "nodes": nodes,
             "transport": transport,
             "remotes": [{"alias": "eck-prod", "source": source, "trust": {"overlap": "1s"}}],
@@ -129,7 +118,6 @@ class Bench:
             "kubernetes": {"kubeconfig": str(self.folder / "kubeconfig")},
             "clusters": [cluster],
             "telemetry": {"listen": f"127.0.0.1:{self.port}"},
-            "intervals": {"probe": probe},
         }
         (self.folder / "syncd.yaml").write_text(json.dumps(whole))
 
@@ -183,7 +171,7 @@ def measure() -> list[Row]:
         bench = Bench(folder, stack)
         bench.publish(bench.ca)
         began = time.monotonic()
-        daemon = bench.run("60s")  # the default: proofs are made as often as in the field
+        daemon = bench.run()
         try:
             cold = bench.until_everywhere(bench.ca, began)
             warm = _warm(bench)

@@ -37,7 +37,7 @@ class Rotation(StrEnum):
     @property
     def urgent(self) -> bool:
         """Whether new connections fail until the nodes have the new CA."""
-        return self is not Rotation.FIRST and self is not Rotation.RENEWED_SAME_KEY
+        return self not in (Rotation.FIRST, Rotation.RENEWED_SAME_KEY)
 
 
 @dataclass(frozen=True, slots=True)

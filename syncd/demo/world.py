@@ -2,12 +2,10 @@
 
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from paramiko import Ed25519Key
 
+from syncd.demo.free_ports import free_ports
 from syncd.demo.kube import DemoKube
 from syncd.demo.node import NodeConfig
 from syncd.demo.pki import EckCa
@@ -43,7 +42,7 @@ class World:
         self.remote = DemoRemote(self.ca.leaf(pod) for pod in PODS)
         self._client_key = self._key("client")
         self.hosts = {name: DemoSshd(self._key(f"host-{name}"), self._client_key).start() for name in NAMES}
-        *ports, self.telemetry_port = _free_ports(len(NAMES) + 1)
+        *ports, self.telemetry_port = free_ports(len(NAMES) + 1)
         self.ports = dict(zip(NAMES, ports, strict=True))
         self._processes: list[subprocess.Popen[bytes]] = []
         self.daemon: subprocess.Popen[bytes] | None = None
@@ -200,19 +199,3 @@ class World:
 def _environment() -> dict[str, str]:
     """Without what would lead the daemon to another world."""
     return {key: value for key, value in os.environ.items() if not key.startswith(("KUBE", "SYNCD", "CREDENTIALS"))}
-
-
-def _free_ports(count: int) -> list[int]:
-    """Distinct ports that nobody listens on, below those that the kernel gives to outgoing connections.
-
-    Their servers bind them seconds later; one of the kernel's might be somebody's by then.
-    """
-    with ExitStack() as held:
-        ports: list[int] = []
-        while len(ports) < count:
-            probe = held.enter_context(socket.socket())
-            with suppress(OSError):
-                port = random.randint(20_000, 32_000)  # noqa: S311 - guards nothing
-                probe.bind(("127.0.0.1", port))
-                ports.append(port)
-        return ports

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import pwd
 import shutil
 import ssl
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bed import paths
+from tests.bed.accounts import make_account
 from tests.bed.sshd import end_family, free_port
 from tests.bed.waiting import wait_for
 
@@ -50,7 +50,7 @@ class EsNode:
     def create(self, peers: "list[EsNode]") -> "EsNode":
         """Make the folders, the yml, the keystore and the user."""
         home = paths.elasticsearch(self.version)
-        make_account()
+        make_account(ACCOUNT)
         for part in ("data", "logs", "tmp"):
             (self.folder / part).mkdir(parents=True)
         shutil.copytree(home / "config", self.config)
@@ -185,14 +185,6 @@ def relocate_jvm_files(config: Path, folder: Path) -> None:
     text = path.read_text().replace("-XX:HeapDumpPath=data", f"-XX:HeapDumpPath={folder}/data")
     text = text.replace("logs/gc.log", f"{folder}/logs/gc.log")
     path.write_text(text.replace("-XX:ErrorFile=logs", f"-XX:ErrorFile={folder}/logs"))
-
-
-def make_account() -> None:
-    """The unprivileged user that Elasticsearch insists on."""
-    try:
-        pwd.getpwnam(ACCOUNT)
-    except KeyError:
-        subprocess.run(["useradd", "--system", "--user-group", "--no-create-home", ACCOUNT], check=True)
 
 
 def start_cluster(nodes: list[EsNode]) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from syncd.demo.free_ports import free_ports
 from tests.bed import paths
-from tests.bed.sshd import free_port
 from tests.bed.waiting import wait_for
 
 ADMIN = "bed-admin-token"
@@ -69,7 +69,7 @@ class KubeApi:
         """Start both, make the namespaces and the kind Elasticsearch."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._write_keys()
-        peer, self._etcd_port, self.port = (free_port() for _ in range(3))
+        peer, self._etcd_port, self.port = free_ports(3)
         command = [
             str(paths.etcd()), "--data-dir", f"{self.folder}/etcd", "--unsafe-no-fsync",
             "--listen-client-urls", self._etcd_url, "--advertise-client-urls", self._etcd_url,

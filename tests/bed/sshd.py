@@ -1,7 +1,6 @@
 """OpenSSH servers: one per host, each on a loopback address of its own, with a host key of its own."""
 
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -10,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from syncd.demo.free_ports import free_ports
+from tests.bed import paths
 from tests.bed.waiting import wait_for
-
-SSHD = Path("/usr/sbin/sshd")
 
 
 @dataclass
@@ -42,7 +41,7 @@ class Sshd:
     def start(self) -> "Sshd":
         """Start, and wait until it answers."""
         Path("/run/sshd").mkdir(exist_ok=True)
-        command = [str(SSHD), "-D", "-e", "-f", str(self.configure())]
+        command = [str(paths.SSHD), "-D", "-e", "-f", str(self.configure())]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
@@ -107,15 +106,8 @@ def make_key(folder: Path) -> tuple[Path, str]:
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nobody listens on, below those that the kernel gives to outgoing connections.
-
-    Servers bind it seconds later; one of the kernel's might be somebody's by then.
-    """
-    while True:
-        port = random.randint(20_000, 32_000)  # noqa: S311 - guards nothing
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind((address, port))
-            return port
+    """A port that nobody listens on; where several are wanted, `free_ports` gives distinct ones."""
+    return free_ports(1, address)[0]
 
 
 def children(pid: int) -> list[int]:

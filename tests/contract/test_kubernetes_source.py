@@ -2,10 +2,9 @@
 
 import base64
 import json
-import socketserver
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from syncd.adapters.kubernetes import KubeClient, ObjectWatch, SecretSource
 from syncd.core.errors import ConfigError, SourceError
 from syncd.ports import Deadline
 from tests.contract.kubernetes_contract import NS, SECRET, Api, Ears, Embedded, KubernetesContract, soon
+from tests.contract.rest_server import Handle, drips, says, serving
 
 TOKEN = "canary-token-9f3a"
 
@@ -147,34 +147,12 @@ def secret_with(data: object) -> bytes:
     return json.dumps({"kind": "Secret", "metadata": {"resourceVersion": "1"}, "data": data}).encode()
 
 
-class Canned(socketserver.BaseRequestHandler):
-    """Answers each request with the same bytes, or drips for ever."""
-
-    body = b""
-    drips = False
-
-    def handle(self) -> None:
-        self.request.recv(65536)
-        length = 10**6 if self.drips else len(self.body)
-        self.request.sendall(f"HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n".encode() + self.body)
-        with_care: Callable[[bytes], None] = self.request.sendall
-        try:
-            while self.drips:
-                with_care(b"x")
-                time.sleep(0.05)
-        except OSError:
-            return  # the client has had enough
-
-
-@pytest.fixture
-def canned(tmp_path: Path) -> Iterator[tuple[type[Canned], KubeClient]]:
-    handler = type("Handler", (Canned,), {})
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield handler, KubeClient(str(Embedded(server.server_address[1]).kubeconfig(tmp_path / "canned")), None)
-        server.shutdown()
-        thread.join()
+@contextmanager
+def answering(handle: Handle, folder: Path) -> Iterator[KubeClient]:
+    """A client of a server that misbehaves."""
+    with serving(handle) as url:
+        port = int(url.rpartition(":")[2])
+        yield KubeClient(str(Embedded(port).kubeconfig(folder / "kubeconfig")), None)
 
 
 @pytest.mark.parametrize(
@@ -194,15 +172,14 @@ def canned(tmp_path: Path) -> Iterator[tuple[type[Canned], KubeClient]]:
     ],
     ids=lambda value: value[:12].decode() if isinstance(value, bytes) else value,
 )
-def test_whatever_is_answered_is_a_named_error(body: bytes, rule: str, canned: tuple[type[Canned], KubeClient]) -> None:
-    handler, client = canned
-    handler.body = body
-    assert rule_of(client) == rule
+def test_whatever_is_answered_is_a_named_error(body: bytes, rule: str, tmp_path: Path) -> None:
+    with answering(says(body), tmp_path) as client:
+        assert rule_of(client) == rule
 
 
-def test_an_answer_that_drips_ends_with_the_deadline(canned: tuple[type[Canned], KubeClient]) -> None:
-    handler, client = canned
-    handler.drips = True
-    began = time.monotonic()
-    assert rule_of(client, seconds=1) == "source_timeout"
-    assert time.monotonic() - began < 2
+def test_an_answer_that_drips_ends_with_the_deadline(tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n"
+    with answering(drips(head, b"x"), tmp_path) as client:
+        began = time.monotonic()
+        assert rule_of(client, seconds=1) == "source_timeout"
+        assert time.monotonic() - began < 2

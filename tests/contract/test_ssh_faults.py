@@ -1,7 +1,6 @@
 """A write to a host that is ill: the target is the old file or the new one, whole, and the fault has a name."""
 
 import os
-import pwd
 import select
 import socket
 import socketserver
@@ -18,6 +17,8 @@ from syncd.adapters.ssh import SshFleet, SshSettings
 from syncd.core.errors import HostError
 from syncd.core.model import NodeName, Ownership
 from syncd.ports import Deadline, Host
+from tests.bed import paths
+from tests.bed.accounts import make_account
 from tests.bed.sshd import Sshd, free_port, make_key
 from tests.bed.waiting import wait_for
 from tests.contract.host_contract import digest, soon
@@ -26,7 +27,6 @@ pytestmark = [pytest.mark.bed, pytest.mark.usefixtures("need_sshd")]
 NAME = NodeName("es-01")
 OWNER = Ownership(os.getuid(), os.getgid(), 0o640)
 PLAIN = "syncd-plain"
-SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_server_that_cannot_write_safely_is_not_written_to(
     tmp_path: Path, key: tuple[Path, str], target: Path, extension: str, rule: str
 ) -> None:
     target.write_bytes(b"old")
-    with a_host(tmp_path, key, f"{SFTP_SERVER} -P {extension}") as host, pytest.raises(HostError) as refused:
+    with a_host(tmp_path, key, f"{paths.SFTP_SERVER} -P {extension}") as host, pytest.raises(HostError) as refused:
         host.put(str(target), b"new", OWNER, digest(b"old"), soon())
     assert refused.value.rule == rule
     assert [(path.name, path.read_bytes()) for path in target.parent.iterdir()] == [(target.name, b"old")]
@@ -173,11 +173,7 @@ def test_a_log_that_may_not_be_read_is_told_as_that(open_folder: Path, key: tupl
 
 def make_plain_account() -> None:
     """A user who may log in and nothing else."""
-    try:
-        pwd.getpwnam(PLAIN)
-    except KeyError:
-        command = ["useradd", "--system", "--user-group", "--no-create-home", "-p", "*", "-s", "/bin/sh", PLAIN]
-        subprocess.run(command, check=True)
+    make_account(PLAIN, "-p", "*", "-s", "/bin/sh")
 
 
 class Cutter(socketserver.ThreadingTCPServer):

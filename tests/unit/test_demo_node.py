@@ -13,10 +13,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from syncd.demo.free_ports import free_ports
 from syncd.demo.node import NodeConfig
 from syncd.demo.pki import EckCa, Leaf
 from syncd.demo.remote import DemoRemote
-from syncd.demo.world import _free_ports
 from syncd.ports import now
 from tests.bed.waiting import wait_for
 
@@ -31,7 +31,7 @@ class Running:
         self.trust, self.log = folder / "ca.crt", folder / "onprem.log"
         self.trust.write_bytes(trust)
         self.log.touch()
-        (port,) = _free_ports(1)
+        (port,) = free_ports(1)
         self.config = NodeConfig(
             "es-01", port, str(self.trust), str(self.log), {"es-01": port}, str(folder / "settings.json"),
             "key", "eck", self.remote.port, poll=0.05, fresh_every=0.02,

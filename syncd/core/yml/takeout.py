@@ -52,7 +52,8 @@ def _from_flow(text: str, mapping: Mapping, doomed: set[int]) -> list[Splice]:
     parts = [Node(pair.key.start, pair.value.end, None) for pair in mapping.pairs]
     if len(doomed) < len(parts):
         return flow_cut(text, parts, doomed)
-    everything = [Splice(parts[0].start, parts[-1].end)] if parts else []
-    for splice in everything:
-        refuse_comments(text, splice, parts)
-    return everything
+    if not parts:
+        return []
+    everything = Splice(parts[0].start, parts[-1].end)
+    refuse_comments(text, everything, parts)
+    return [everything]

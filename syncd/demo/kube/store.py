@@ -90,7 +90,8 @@ class Store:
             owner = self._managers.setdefault(key, manager)
             if old is not None and not force and owner != manager and _clash(old.get("data"), body.get("data")):
                 raise KubeFault(409, "Conflict", f'Apply failed with 1 conflict: conflict with "{owner}"')
-            self._managers[key] = manager if force else owner
+            if force:
+                self._managers[key] = manager
             return self.put(key, _merged(old or {}, body))
 
     def delete(self, key: Key) -> None:
