@@ -46,6 +46,7 @@ class MemorySource:
     content: bytes | None = b""
     count: int | None = 1
     name: str = "secret memory"
+    uid: str = "first"
     error: SourceError | None = None
 
     def read(self, deadline: Deadline) -> Reading:
@@ -53,7 +54,7 @@ class MemorySource:
             raise self.error
         if self.content is None:
             raise SourceError("source_not_found", "there is no such secret", where=self.name)
-        return Reading(self.content, sha256(self.content).hexdigest())
+        return Reading(self.content, sha256(self.content).hexdigest(), self.uid)
 
     def endpoints(self, deadline: Deadline) -> int:
         if self.count is None:

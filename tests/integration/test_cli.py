@@ -136,7 +136,11 @@ def test_a_bad_change_of_the_configuration_is_refused_and_the_old_one_stays(worl
     world.config.write_text(good.replace('/kubeconfig"', '/not-there"'))  # valid, and yet of no use
     wait_for(lambda: 'syncd_config_reloads_total{result="refused"} 2.0' in world.page("/metrics"), 20, "the refusal")
     assert "the old one stays" in (world.folder / "syncd.log").read_text()
-    assert _settled(world)
+    renewed = world.ca.renew(now())
+    world.publish(renewed)
+    wait_for(
+        lambda: all(renewed.pem in world.trust_file(name).read_bytes() for name in NAMES), 20, "the old one at work"
+    )
     world.config.write_text(good.replace('"overlap": "2s"', '"overlap": "3s"'))
     wait_for(lambda: 'syncd_config_reloads_total{result="taken"} 1.0' in world.page("/metrics"), 30, "the change")
 

@@ -64,6 +64,18 @@ def test_a_new_key_is_added_beside_the_old_one_and_the_old_one_leaves_when_nothi
     syncd.turn_until(lambda: all(bench.on(name) == (new.cert,) for name in NAMES))
 
 
+def test_a_remote_that_was_made_anew_is_told_apart_from_a_new_key(bench: Bench, syncd: Syncd) -> None:
+    """By the uid of the object that publishes; a Secret made anew with the CA that it had is no rotation."""
+    syncd.turn(4)
+    bench.source.uid = "second"
+    assert syncd.turn().plan.rotations == {}
+    bench.publish(bench.ca.rekey(now()))
+    assert syncd.turn().plan.rotations == {ALIAS: Rotation.NEW_KEY}
+    bench.source.uid = "third"
+    bench.publish(bench.ca.rekey(now()))
+    assert syncd.turn().plan.rotations == {ALIAS: Rotation.RECREATED}
+
+
 def test_the_overlap_keeps_the_old_ca_whatever_else_is_proven(bench: Bench) -> None:
     bench.overlap = timedelta(hours=24)
     syncd = Syncd(bench)
