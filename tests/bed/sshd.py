@@ -111,9 +111,13 @@ def free_port(address: str = "127.0.0.1") -> int:
 
 
 def children(pid: int) -> list[int]:
-    """All descendants of a process, leaves first."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+    """All descendants of a process, leaves first; one that has ended meanwhile has none."""
+    found: list[int] = []
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").glob("*/children"))
+    except OSError:  # it ended between two looks of glob's own
+        return found
+    for task in tasks:
         for child in map(int, _read(task.read_text).split()):
             found += [*children(child), child]
     return found

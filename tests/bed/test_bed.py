@@ -19,6 +19,14 @@ def test_a_process_ends_with_all_that_it_forked() -> None:
     assert not any(map(alive, (shell.pid, *family)))
 
 
+def test_a_family_that_ends_while_it_is_listed_is_no_error() -> None:
+    """Often enough that the end comes at every moment of the listing."""
+    for _ in range(200):
+        shell = subprocess.Popen(["sh", "-c", "sh -c 'exit 0' & sh -c 'exit 0' & wait"])
+        while shell.poll() is None:
+            children(shell.pid)
+
+
 def test_a_session_that_ended_by_itself_does_not_save_the_server(
     tmp_path: Path, need_sshd: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
