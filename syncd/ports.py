@@ -5,7 +5,7 @@ those of `syncd.core.errors`; a library's own exception never crosses a port. Ev
 raises by then; what hangs inside a library is unblocked by closing its connection from outside.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
@@ -180,6 +180,22 @@ class CommandResult:
     stderr: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A certificate that names a bundle, with the key that can present it."""
+
+    cert: Cert
+    key: bytes = field(repr=False)
+    """PKCS#8, DER."""
+
+
+class Listening(Protocol):
+    """A port that is listened on until it is closed."""
+
+    def close(self) -> None:
+        """Close; never raises."""
+
+
 class Stream(Protocol):
     """A connected byte stream."""
 
@@ -238,6 +254,12 @@ class Host(Protocol):
     def dial(self, address: str, port: int, deadline: Deadline) -> Stream:
         """A TCP connection made from this host (over SSH: a direct-tcpip channel)."""
 
+    def listen(self, port: int, accept: Callable[[Stream], None], deadline: Deadline) -> Listening:
+        """Listen on the loopback of this host (over SSH: a reverse tunnel); each connection has a thread of its own.
+
+        Raises HostError, `tunnel_refused` where the port is taken or sshd allows no tunnels.
+        """
+
     def close(self) -> None:
         """Let go of what is held; the next call connects anew."""
 
@@ -284,6 +306,24 @@ class Elasticsearch(Protocol):
     def claim(self, owner: str, expect: str | None, deadline: Deadline) -> None:
         """Set `cluster.metadata.syncd.owner` if it is still what was expected; raises ClusterError `es_owner`."""
 
+    def note_proof(self, nodes: frozenset[NodeName], deadline: Deadline) -> None:
+        """Write to `cluster.metadata.syncd.proof` on which nodes a proof may have left something; none: remove it."""
+
+    def point_proof(self, address: str | None, deadline: Deadline) -> None:
+        """Make the alias of proofs point to an address, or remove it (None).
+
+        An alias of that name that is not ours is left alone; making ours is then ClusterError `es_alias_taken`.
+        """
+
+    def reload_secure_settings(self, deadline: Deadline) -> Mapping[NodeName, str]:
+        """Let every node read its keystore again; what went wrong, by node."""
+
+    def key_in_use(self, name: NodeName, alias: Alias, deadline: Deadline) -> str | None:
+        """The id of the API key with which a node speaks to a remote; None: the remote does not name it.
+
+        Asks for an index that nobody was granted, so that the remote refuses by name. The remote audits that refusal.
+        """
+
     def close(self) -> None:
         """Close the connections."""
 
@@ -299,3 +339,9 @@ class Handshakes(Protocol):
 
         Raises HostError `tls`.
         """
+
+    def mint(self, subject: str, server_name: str) -> Marker:
+        """A new self-signed certificate that can sign nothing, for a common name and a DNS name."""
+
+    def answer(self, stream: Stream, marker: Marker, deadline: Deadline) -> bool:
+        """Present a marker to whoever connects: whether an Elasticsearch process accepted it. Raises HostError."""

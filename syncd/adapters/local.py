@@ -6,16 +6,17 @@ import select
 import socket
 import stat
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import EACCES, EDQUOT, ELOOP, ENOSPC, ENXIO, EPERM, EROFS
 from hashlib import sha256
 from pathlib import Path
+from threading import Thread
 
 from syncd.core.bundle import Digest
 from syncd.core.errors import ChangedUnderneath, HostError
 from syncd.core.model import LogPosition, NodeName, Ownership
-from syncd.ports import CommandResult, Deadline, Found, Host, Stream, now
+from syncd.ports import CommandResult, Deadline, Found, Host, Listening, Stream, now
 
 _RULES = {
     EACCES: "no_permission",
@@ -123,6 +124,16 @@ class LocalHost:
         """See `ports.Host.dial`."""
         return dial(address, port, deadline)
 
+    def listen(self, port: int, accept: Callable[[Stream], None], deadline: Deadline) -> Listening:  # noqa: ARG002
+        """See `ports.Host.listen`."""
+        try:
+            listener = socket.create_server(("127.0.0.1", port))
+        except OSError as error:
+            cure = "Check that nothing else listens there (handshake.port)"
+            where = f"127.0.0.1:{port}"
+            raise HostError("tunnel_refused", error.strerror or str(error), where=where, cure=cure) from error
+        return LocalListening(listener, accept)
+
     def close(self) -> None:
         """Nothing is held."""
 
@@ -142,6 +153,28 @@ class LocalFleet:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+class LocalListening:
+    """A listening socket of this host."""
+
+    def __init__(self, listener: socket.socket, accept: Callable[[Stream], None]) -> None:
+        self._listener = listener
+        self._accept = accept
+        Thread(target=self._serve, name="listen", daemon=True).start()
+
+    def close(self) -> None:
+        """See `ports.Listening.close`."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                peer, origin = self._listener.accept()
+                stream = SocketStream(peer, f"{origin[0]}:{origin[1]}")
+                Thread(target=self._accept, args=(stream,), daemon=True).start()
 
 
 class SocketStream:

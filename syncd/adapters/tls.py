@@ -5,18 +5,31 @@ stream (a socket, an SSH tunnel), so OpenSSL works in memory and the bytes are c
 """
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from ipaddress import ip_address
+from typing import TypeVar
 
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
 
 from syncd.core.bundle import Cert, parse_cert
 from syncd.core.errors import BundleError, HostError
-from syncd.ports import Deadline, Stream
+from syncd.ports import Deadline, Marker, Stream
+
+T = TypeVar("T")
 
 _CHUNK = 16_384
 _CURE = "Check that the address is the remote cluster server's (port 9443), and what ends TLS in between"
+_ELASTICSEARCH = b"ES"
+"""How every message of Elasticsearch's transport protocol begins."""
+_EVER = datetime(2020, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""RFC 5280's "no well-defined expiration date"; early enough for a node whose clock is behind."""
 _LABEL = re.compile(rb"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 
 
@@ -41,6 +54,42 @@ class TlsHandshakes:
         connection = _shake(stream, None, deadline, certificate_asked=True)
         return tuple(name.rfc4514_string() for name in connection.get_client_ca_list(as_cryptography=True))
 
+    def mint(self, subject: str, server_name: str) -> Marker:
+        """See `ports.Handshakes.mint`. It never expires: an alarm about a certificate that signs nothing helps nobody."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
+        builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        builder = builder.not_valid_before(_EVER[0]).not_valid_after(_EVER[1])
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(server_name)]), critical=False)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        cert = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+        return Marker(parse_cert(cert), key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+
+    def answer(self, stream: Stream, marker: Marker, deadline: Deadline) -> bool:
+        """See `ports.Handshakes.answer`. A client that refuses the certificate says so in an alert, or hangs up."""
+        context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        context.use_certificate(marker.cert.x509)
+        context.use_privatekey(load_der_private_key(marker.key, None))  # type: ignore[arg-type]  # it is an EC key
+        connection = SSL.Connection(context, None)
+        connection.set_accept_state()
+        try:
+            _drive(connection, stream, deadline, connection.do_handshake)
+            first: bytes = _drive(connection, stream, deadline, lambda: connection.recv(len(_ELASTICSEARCH)))
+        except (SSL.Error, HostError):
+            return False
+        return first == _ELASTICSEARCH
+
+
+def _drive(connection: SSL.Connection, stream: Stream, deadline: Deadline, action: Callable[[], T]) -> T:
+    """Do something with a connection in memory, carrying bytes until it is done."""
+    while True:
+        try:
+            return action()
+        except SSL.WantReadError:
+            _flush(connection, stream, deadline)
+            _feed(connection, stream, deadline)
+
 
 def _shake(
     stream: Stream, server_name: str | None, deadline: Deadline, *, certificate_asked: bool = False
@@ -51,19 +100,14 @@ def _shake(
     if name := _sni(server_name or ""):
         connection.set_tlsext_host_name(name)
     connection.set_connect_state()
-    while True:
-        try:
-            connection.do_handshake()
-        except SSL.WantReadError:
-            _flush(connection, stream, deadline)
-            _feed(connection, stream, deadline)
-            continue
-        except SSL.Error as error:
-            if certificate_asked and connection.get_client_ca_list():
-                return connection  # it refused us for having no certificate, after it had told what we came for
-            raise HostError("tls", f"the TLS handshake failed: {_text(error)}", cure=_CURE) from error
-        _flush(connection, stream, deadline)
-        return connection
+    try:
+        _drive(connection, stream, deadline, connection.do_handshake)
+    except SSL.Error as error:
+        if certificate_asked and connection.get_client_ca_list():
+            return connection  # it refused us for having no certificate, after it had told what we came for
+        raise HostError("tls", f"the TLS handshake failed: {_text(error)}", cure=_CURE) from error
+    _flush(connection, stream, deadline)
+    return connection
 
 
 def _sni(server_name: str) -> bytes:

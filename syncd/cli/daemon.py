@@ -18,6 +18,7 @@ from syncd.config.live import LiveConfig
 from syncd.core.errors import SyncdError
 from syncd.core.model import Report
 from syncd.engine.crew import Crew
+from syncd.engine.desk import Desk
 from syncd.engine.loop import Loop
 from syncd.engine.prove import Prover
 from syncd.engine.reconcile import Reconciler
@@ -47,8 +48,9 @@ class Running:
         self.loop = Loop(name, self._pass, self._tell)
         self._crew = Crew(f"crew {name}", workers, self.loop.ring)
         self._proving = Crew(f"prove {name}", min(workers, 32), lambda _: None)
-        self._reconciler = Reconciler(wired.world, self._crew)
-        self._prover = Prover(wired.world, self._proving, self.loop.ring)
+        self._desk = Desk(wired.world, self.loop.ring)
+        self._reconciler = Reconciler(wired.world, self._crew, self._desk)
+        self._prover = Prover(wired.world, self._proving, self._desk, self.loop.ring)
 
     def start(self) -> None:
         """Begin."""
@@ -64,6 +66,7 @@ class Running:
             bell.stop()
         ended = self.loop.stop(_STOP_WITHIN)
         self._prover.stop(0.5)
+        self._desk.stop()
         self._crew.close()
         self._proving.close()
         if not ended:

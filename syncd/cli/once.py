@@ -9,6 +9,7 @@ from syncd.cli.wiring import Wiring
 from syncd.config import model as config
 from syncd.core.model import Observed, Plan, Policy, Report
 from syncd.engine.crew import Crew
+from syncd.engine.desk import Desk
 from syncd.engine.prove import Prover
 from syncd.engine.reconcile import Reconciler
 from syncd.engine.world import World
@@ -38,8 +39,9 @@ class Foreground:
         self.world: World = replace(wired.world, pace=pace)
         self._crew = Crew("look", 32, lambda _: None)
         self._proving = Crew("prove", 32, lambda _: None)
-        self._reconciler = Reconciler(self.world, self._crew)
-        self._prover = Prover(self.world, self._proving, lambda _: None)
+        desk = Desk(self.world, lambda _: None, able=False)
+        self._reconciler = Reconciler(self.world, self._crew, desk)
+        self._prover = Prover(self.world, self._proving, desk, lambda _: None)
 
     def look(self) -> Sight:
         """Look at everything, change nothing."""

@@ -10,6 +10,7 @@ from syncd.core.bundle import Cert, Fingerprint
 from syncd.core.memory import certs_on_nodes
 from syncd.core.model import (
     ClaimCluster,
+    CloseProof,
     FixOwner,
     Hold,
     Known,
@@ -17,6 +18,7 @@ from syncd.core.model import (
     NodeName,
     NodeSeen,
     Observed,
+    OpenProof,
     Plan,
     PutFile,
     Remember,
@@ -67,6 +69,10 @@ def _step(step: Step) -> tuple[str, NodeName | None]:
             return f"chown {step.path}   {step.why}", step.node
         case ClaimCluster():
             return "claim cluster.metadata.syncd.owner", None
+        case OpenProof():
+            return f"open   a proof by handshake: {', '.join(target.node for target in step.targets)}", None
+        case CloseProof():
+            return f"close  the proof by handshake   {step.why}", None
         case Remember():
             return "remember", None
 

@@ -25,6 +25,7 @@ from syncd.config import model as config
 from syncd.config.load import secret_path
 from syncd.config.policy import to_policy
 from syncd.core.model import Alias, NodeName, Ownership
+from syncd.engine.keystore import Toolbox
 from syncd.engine.world import Endpoint, OwnerRule, Pace, World
 from syncd.ports import Bell, Fleet, Notices, Permit, Source, StateStore
 
@@ -63,6 +64,8 @@ class Wiring:
             notices={Alias(remote.alias): self._notices(remote.source) for remote in cluster.remotes},
             owners={NodeName(node.name): _owner_rule(cluster.layout_of(node)) for node in cluster.nodes},
             endpoints={Alias(remote.alias): _endpoint(remote) for remote in cluster.remotes},
+            tools={NodeName(node.name): _toolbox(cluster.layout_of(node)) for node in cluster.nodes},
+            proof_port=cluster.handshake.port,
             logs={NodeName(n.name): log for n in cluster.nodes if (log := cluster.layout_of(n).log_file)},
             pace=Pace(probe=self.whole.intervals.probe.total_seconds()),
         )
@@ -124,6 +127,7 @@ class Wiring:
                 username=said.username,
                 password_file=self._file(said.password_file),
                 node_urls={NodeName(n.name): n.http_url.rstrip("/") for n in cluster.nodes if n.http_url},
+                proof_alias=cluster.handshake.alias,
                 config_dirs={NodeName(n.name): cluster.layout_of(n).config_dir for n in cluster.nodes},
             )
         )
@@ -161,6 +165,10 @@ def _extras(cluster: config.Cluster) -> dict[Alias, tuple[Source, ...]]:
 
 def _endpoint(remote: config.Remote) -> Endpoint:
     return Endpoint(remote.address, remote.server_name, remote.trust.endpoints)
+
+
+def _toolbox(layout: config.Layout) -> Toolbox:
+    return Toolbox(layout.home, layout.config_dir, layout.java_home)
 
 
 def _owner_rule(layout: config.Layout) -> OwnerRule:

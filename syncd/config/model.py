@@ -103,6 +103,10 @@ class Layout(Model):
 
     config_dir: AbsolutePath = "/etc/elasticsearch"
     """The folder of elasticsearch.yml."""
+    home: AbsolutePath = "/usr/share/elasticsearch"
+    """Where Elasticsearch and its tools are."""
+    java_home: AbsolutePath | None = None
+    """JDK for the tools; null: the one that came with Elasticsearch."""
     bundle_dir: str = "."
     """Folder of the trust file, below config_dir: Elasticsearch reads no certificates outside it."""
     log_file: AbsolutePath | None = None
@@ -237,6 +241,15 @@ class Remote(Model):
     """TLS name to ask for; null: as the nodes do."""
 
 
+class Handshake(Model):
+    """The proof by handshake."""
+
+    alias: Name = "syncd-proof"
+    """The remote alias that exists for some seconds while a proof is made."""
+    port: int = Field(default=9473, ge=1, le=65535)
+    """Where the nodes connect to: a free port on the loopback of every node's host."""
+
+
 class State(Model):
     """The memory of one cluster."""
 
@@ -275,8 +288,11 @@ class Cluster(Model):
     """Where things are on the nodes."""
     remotes: tuple[Remote, ...] = Field(min_length=1)
     """The ECK clusters that it connects to."""
-    proof: Literal["auto", "log", "file"] = "auto"
-    """How a load is proven: by the node's log, or by its poll interval having passed; auto: log, else file."""
+    proof: Literal["auto", "handshake", "log", "file"] = "auto"
+    """How a load is proven: by a connection of each node made for the purpose (docs/proofs.md says what it costs), by the
+    node's log, or by its poll interval having passed; auto: log, else file."""
+    handshake: Handshake = Handshake()
+    """For proof: handshake."""
     poll: Duration = timedelta(seconds=5)
     """resource.reload.interval.high of the nodes."""
     state: State = State()
@@ -290,6 +306,9 @@ class Cluster(Model):
             missing = [node.name for node in self.nodes if not node.address]
             if missing:
                 raise ValueError(f"transport kind ssh needs an address for node {missing[0]}")
+        if self.proof == "handshake":
+            _unique("host (proof: handshake needs one for each node, as nodes on one host cannot be told apart)",
+                    [node.address or "this machine" for node in self.nodes])  # fmt: skip
         _unique("trust file", [f"{n.address}:{n.port}:{self.layout_of(n).trust_file}" for n in self.nodes])
         return self
 

@@ -15,6 +15,7 @@ def to_policy(cluster: Cluster, probe: timedelta) -> Policy:
         remotes=tuple(map(_remote, cluster.remotes)),
         observe=cluster.mode == "observe",
         proof=cluster.proof,
+        proof_alias=Alias(cluster.handshake.alias),
         poll=cluster.poll,
         probe=probe,
     )

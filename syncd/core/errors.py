@@ -11,6 +11,7 @@
     ├── HostError               a node's host cannot be reached or refuses a step         (that node alone)
     │   └── ChangedUnderneath   a file is not what the plan saw                           (look again)
     ├── ClusterError            Elasticsearch cannot be asked or refuses                  (that cluster alone)
+    ├── PermitLost              somebody else may change the cluster now                  (nothing more is changed)
     └── StateError              syncd's own memory cannot be read or written              (caution, not correctness)
         └── StateConflict       somebody else wrote it first                              (read again)
 
@@ -64,6 +65,10 @@ class ChangedUnderneath(HostError):
 
 class ClusterError(SyncdError):
     """Elasticsearch cannot be asked, or refused."""
+
+
+class PermitLost(SyncdError):
+    """The permit to change a cluster was lost in the middle of something."""
 
 
 class StateError(SyncdError):

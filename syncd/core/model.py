@@ -136,6 +136,8 @@ class NodeSeen:
     links: Mapping[Alias, Link]
     handshakes: Mapping[Alias, Seen[Presented]]
     """What the remote presented to a handshake from this node's host."""
+    keys: Mapping[Alias, Seen[str]] = field(default_factory=dict)
+    """The id of the API key that this node's process uses, as the remote names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,10 @@ class ClusterState:
     license: str
     owner: str | None
     """`cluster.metadata.syncd.owner`."""
+    proof: frozenset[NodeName] | None = None
+    """`cluster.metadata.syncd.proof`: nodes that a proof by handshake left something on; None: there is no record."""
+    proof_alias: str | None = None
+    """The TLS name of the alias for proofs, empty where it has none; None: there is no such alias."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +181,31 @@ class Sighting:
     digest: Digest
     """Of the bundle (`bundle_digest`), not of the file's bytes."""
     process_started: int
-    by: Literal["log", "started_after", "file"]
+    by: Literal["handshake", "log", "started_after", "file"]
     at: datetime
     refused: str = ""
     """Not empty: the process logged that it could not load the file, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProofState:
+    """The proof by handshake that this process is making."""
+
+    able: bool = True
+    """False where nobody stays to finish one: in a command."""
+    busy: bool = False
+    """Whether it is being opened or closed at this moment."""
+    nodes: frozenset[NodeName] = frozenset()
+    """Whose connections are awaited; empty: none is open."""
+    opened: datetime | None = None
+    changed: datetime | None = None
+    """When it last changed the cluster: what was seen of the cluster before says nothing of it."""
+    again: datetime | None = None
+    """Not before then, after one that failed."""
+    trouble: str = ""
+    """Why the last one failed."""
+    markers: frozenset[Fingerprint] = frozenset()
+    """Markers whose keys are held."""
 
 
 # --- what is remembered ------------------------------------------------------------------------------------------
@@ -273,6 +300,7 @@ class Observed:
     """What the prover has seen since the daemon started."""
     strangers: Mapping[Alias, Seen[Presented]] = field(default_factory=dict)
     """What the remotes of other aliases present, which dial with the same trust file."""
+    proof: ProofState = ProofState()
     standby: str = ""
     """Not empty: somebody else holds the permit, and who."""
 
@@ -312,7 +340,9 @@ class Policy:
     owner: str = ""
     """Our own name in `cluster.metadata.syncd.owner`; empty while it is not known."""
     observe: bool = False
-    proof: Literal["auto", "log", "file"] = "auto"
+    proof: Literal["auto", "handshake", "log", "file"] = "auto"
+    proof_alias: Alias = Alias("syncd-proof")
+    """The remote alias that exists while a proof by handshake is made."""
     poll: timedelta = timedelta(seconds=5)
     """Elasticsearch's `resource.reload.interval.high`."""
     probe: timedelta = timedelta(seconds=60)
@@ -378,6 +408,34 @@ class ClaimCluster:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofTarget:
+    """A process that is to show what it has loaded."""
+
+    node: NodeName
+    digest: Digest
+    """Of the bundle in its file."""
+    process_started: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenProof:
+    """Make the alias of the proof, its dummy credential and the listeners; the connections come by themselves."""
+
+    targets: tuple[ProofTarget, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseProof:
+    """Take everything of a proof away again, ours or a crashed predecessor's."""
+
+    nodes: tuple[NodeName, ...]
+    left: tuple[NodeName, ...]
+    """Nodes that cannot be reached now: the record goes on naming them."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Remember:
     """Save syncd's memory."""
 
@@ -387,7 +445,7 @@ class Remember:
     why: str
 
 
-Step: TypeAlias = PutFile | FixOwner | ClaimCluster | Remember
+Step: TypeAlias = PutFile | FixOwner | ClaimCluster | OpenProof | CloseProof | Remember
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from syncd.core import desired, proof, retire, verdict
+from syncd.core import credential, desired, handshake, proof, retire, verdict
 from syncd.core import memory as history
 from syncd.core.bundle import Cert, Fingerprint, bundle_digest, render
 from syncd.core.model import (
@@ -31,8 +31,8 @@ from syncd.core.model import (
 from syncd.core.requests import carry_out
 
 
-def make_plan(seen: Observed, policy: Policy, now: datetime) -> Plan:
-    """The whole decision of a pass, in the order of docs/flow.md."""
+def make_plan(seen: Observed, policy: Policy, now: datetime, fresh: handshake.MarkerSource) -> Plan:
+    """The whole decision of a pass, in the order of docs/flow.md. `fresh` mints markers for proofs by handshake."""
     past, holds = _past(seen)
     carried = carry_out(past, seen, now)
     currents = _judge_published(policy, seen, carried.memory)
@@ -42,14 +42,18 @@ def make_plan(seen: Observed, policy: Policy, now: datetime) -> Plan:
     memory, keeping = _retire(_Scene(policy, seen, memory, currents, proofs, verdicts, now))
     shared = desired.shared_claims(policy, seen, memory, currents, keeping)
     claims = {node.name: _claims(seen.nodes[node.name], shared, memory) for node in policy.nodes}
-    files, file_holds = _file_steps(policy, seen, claims, currents)
+    waiting = frozenset(hold.subject for hold in proof_holds if hold.rule == "awaiting_load")
+    markers = _markers(policy, seen, claims, waiting, fresh)
+    files, file_holds = _file_steps(policy, seen, claims, currents, markers)
+    proving, proving_holds = handshake.proof_steps(policy, seen, waiting, now)
     owner, owner_holds = _claim_cluster(policy, seen, take_over=carried.take_over)
     holds += [current.hold for current in currents.values() if current.hold]
     holds += [hold for kept in keeping.values() for hold in kept]
-    holds += [*proof_holds, *file_holds, *owner_holds, *_left_behind(policy, claims), *_unmanaged(policy, seen)]
+    holds += [*proof_holds, *proving_holds, *file_holds, *owner_holds, *credential.differing(seen)]
+    holds += [*_left_behind(policy, claims), *_unmanaged(policy, seen)]
     plan = Plan(
         cluster=policy.cluster,
-        now=(*owner, *files),
+        now=(*owner, *files, *proving),
         holds=tuple(holds),
         verdicts=verdicts,
         claims=claims,
@@ -142,17 +146,37 @@ def _claims(node: NodeSeen, shared: tuple[Claim, ...], memory: Memory) -> tuple[
     return desired.node_claims(shared, held, memory)
 
 
+def _markers(
+    policy: Policy,
+    seen: Observed,
+    claims: Mapping[NodeName, tuple[Claim, ...]],
+    waiting: frozenset[str],
+    fresh: handshake.MarkerSource,
+) -> dict[NodeName, Cert]:
+    """The markers that files need: where a load is to be proven by handshake, now or after the write."""
+    markers = {}
+    for node in seen.nodes.values() if policy.proof == "handshake" and seen.proof.able else ():
+        certs = {claim.cert for claim in claims[node.name]}
+        file = node.file.value if isinstance(node.file, Known) else None
+        differs = file is None or set(file.trust.certs) != certs
+        if certs and handshake.dials(node) and (differs or node.name in waiting):
+            markers[node.name] = handshake.marker_for(file, certs, seen.proof, fresh)
+    return markers
+
+
 def _file_steps(
     policy: Policy,
     seen: Observed,
     claims: Mapping[NodeName, tuple[Claim, ...]],
     currents: Mapping[Alias, desired.Current],
+    markers: Mapping[NodeName, Cert],
 ) -> tuple[list[Step], list[Hold]]:
     urgent = any(current.rotation and current.rotation.urgent for current in currents.values())
     steps: list[Step] = []
     holds: list[Hold] = []
     for node in policy.nodes:
-        result = _file_step(seen.nodes[node.name], node.path, claims[node.name], urgent=urgent)
+        marker = markers.get(node.name)
+        result = _file_step(seen.nodes[node.name], node.path, claims[node.name], marker, urgent=urgent)
         if isinstance(result, Hold):
             holds.append(result)
         elif result is not None:
@@ -160,7 +184,9 @@ def _file_steps(
     return steps, holds
 
 
-def _file_step(node: NodeSeen, path: str, claims: tuple[Claim, ...], *, urgent: bool) -> Step | Hold | None:
+def _file_step(
+    node: NodeSeen, path: str, claims: tuple[Claim, ...], marker: Cert | None, *, urgent: bool
+) -> Step | Hold | None:
     if isinstance(node.file, Unknown):
         return Hold(node.name, node.file.rule, node.file.text)
     certs = tuple(claim.cert for claim in claims)
@@ -174,9 +200,13 @@ def _file_step(node: NodeSeen, path: str, claims: tuple[Claim, ...], *, urgent: 
             node.owner.text if isinstance(node.owner, Unknown) else "elasticsearch.yml is not there: check config_dir"
         )
         return Hold(node.name, "owner_unknown", f"the owner of {path} cannot be decided: {text}")
-    if set(certs) == set(held):
+    if set(certs) == set(held) and _has_marker(node, marker):
         return _fix_owner(node, path, node.owner.value)
-    return _put_file(node, path, certs, node.owner.value, urgent=urgent)
+    return _put_file(node, path, certs, marker, node.owner.value, urgent=urgent)
+
+
+def _has_marker(node: NodeSeen, marker: Cert | None) -> bool:
+    return marker is None or (isinstance(node.file, Known) and marker in node.file.value.trust.markers)
 
 
 def _fix_owner(node: NodeSeen, path: str, owner: Ownership) -> Step | None:
@@ -186,7 +216,9 @@ def _fix_owner(node: NodeSeen, path: str, owner: Ownership) -> Step | None:
     return FixOwner(node.name, path, owner, file.content, f"{file.owner} should be {owner}")
 
 
-def _put_file(node: NodeSeen, path: str, certs: tuple[Cert, ...], owner: Ownership, *, urgent: bool) -> PutFile:
+def _put_file(
+    node: NodeSeen, path: str, certs: tuple[Cert, ...], marker: Cert | None, owner: Ownership, *, urgent: bool
+) -> PutFile:
     held = node.file.value if isinstance(node.file, Known) else None
     before = set(held.trust.certs) if held else set()
     added, removed = sorted(set(certs) - before), sorted(before - set(certs))
@@ -194,13 +226,13 @@ def _put_file(node: NodeSeen, path: str, certs: tuple[Cert, ...], owner: Ownersh
     return PutFile(
         node=node.name,
         path=path,
-        content=render(certs),
+        content=render((*certs, marker) if marker else certs),
         digest=bundle_digest(certs),
         owner=owner,
         expect=held.content if held else None,
         added=tuple(added),
         removed=tuple(removed),
-        why=" ".join(changes),
+        why=" ".join(changes) or "a marker, by which the process can be asked what it has loaded",
         urgent=urgent,
         log=_log_file(node),
     )

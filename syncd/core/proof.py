@@ -40,7 +40,7 @@ def _of_process(
     digest = bundle_digest(file.value.trust.certs)
     if process.started >= (file.value.modified + 1) * 1000:  # both on the node's own clock
         return Sighting(node.name, _CONTEXT, digest, process.started, "started_after", file.at)
-    evidence = _evidence(node, digest, process, seen)
+    evidence = _evidence(node, digest, process, seen, policy)
     if evidence is None:
         wait = f"Elasticsearch looks at its files every {_seconds(policy.poll)}"
         return Hold(node.name, "awaiting_load", f"{path} is in place; {wait}; no sign yet that it was loaded")
@@ -71,13 +71,17 @@ def yml_text(path: str) -> str:
     return f'Add to elasticsearch.yml: {setting}: ["{path}"], then restart the node'
 
 
-def _evidence(node: NodeSeen, digest: Digest, process: Process, seen: Observed) -> Sighting | None:
-    """The latest evidence about this process and this content; a refusal is forgotten once it loaded."""
+def _evidence(node: NodeSeen, digest: Digest, process: Process, seen: Observed, policy: Policy) -> Sighting | None:
+    """The latest evidence about this process and this content; a refusal is forgotten once it loaded.
+
+    Where the operator asked for handshakes, nothing weaker proves a load; a log may still tell of a refusal.
+    """
     remembered = seen.memory.value.proofs if isinstance(seen.memory, Known) else ()
     matching = [
         sight
         for sight in (*remembered, *seen.sightings)
         if (sight.node, sight.digest, sight.process_started) == (node.name, digest, process.started)
+        and (policy.proof != "handshake" or sight.by in ("handshake", "started_after") or sight.refused)
     ]
     return max(matching, key=lambda sight: sight.at, default=None)
 

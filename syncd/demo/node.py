@@ -155,6 +155,7 @@ class Node:
             "_cluster/health": lambda: {"cluster_name": "onprem", "status": "green"},
             "_cluster/state/master_node": lambda: {"cluster_uuid": "demo", "master_node": min(config.peers)},
             "_cluster/settings": lambda: {"persistent": self._settings(), "transient": {}},
+            "_nodes/reload_secure_settings": lambda: {"nodes": {config.name: {"name": config.name}}},
             "_license": lambda: {"license": {"type": "trial", "status": "active"}},
             "_ssl/certificates": lambda: [{"path": config.trust_file, "format": "PEM", "has_private_key": False}],
             "_remote/info": lambda: {config.alias: self._remote()},
@@ -229,7 +230,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.node.answer(self.command, self.path, json.loads(data) if data else {})
         self._send(200 if answer is not None else 404, answer if answer is not None else {"error": "no handler found"})
 
-    do_GET = do_PUT = _handle  # noqa: N815 - the base class calls them so
+    do_GET = do_PUT = do_POST = _handle  # noqa: N815 - the base class calls them so
 
     def _send(self, code: int, body: object) -> None:
         data = json.dumps(body).encode()

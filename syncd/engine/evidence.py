@@ -9,6 +9,7 @@ from syncd.core.bundle import Digest, bundle_digest
 from syncd.core.loadlog import last_reload, whole_lines
 from syncd.core.model import Context, FileState, Known, LogPosition, NodeName, NodeSeen, Report, Sighting, Written
 from syncd.engine.crew import Crew, Done
+from syncd.engine.desk import Desk
 from syncd.engine.sighted import Sighted
 from syncd.engine.world import World
 from syncd.ports import Deadline, now
@@ -17,6 +18,7 @@ _CHUNK = 1_048_576
 """Most bytes of a log read at once; a longer growth is read in several turns."""
 _ENOUGH_POLLS = 2.5
 """Poll intervals after which a process that watches a file has looked at it: one and a half of them are margin."""
+_WEIGHT = {"file": 0, "started_after": 1, "log": 1, "handshake": 2}
 _GIVE_UP_LOG = 6
 """Poll intervals after which a log that says nothing (another log level, another file) is no longer waited for."""
 
@@ -34,8 +36,9 @@ class _Awaited:
 class Evidence:
     """Keeps the sightings of one cluster, one per node."""
 
-    def __init__(self, world: World, crew: Crew) -> None:
+    def __init__(self, world: World, crew: Crew, desk: Desk) -> None:
         self._world = world
+        self._desk = desk
         self._crew = crew
         self._positions: dict[NodeName, LogPosition] = {}
         self._since: dict[NodeName, tuple[Digest, float]] = {}
@@ -53,9 +56,18 @@ class Evidence:
         jobs = {f"log {name}": partial(self._read_log, item) for name, item in awaited.items()}
         results = self._crew.each(jobs, self._world.pace.call)
         found = [result.value for result in results.values() if isinstance(result, Done) and result.value]
+        self._nudge()
+        found += [sight for sight in self._desk.sightings if self._still(sight, report)]
         seen = {sight.node for sight in found}
         found += [sight for name, item in awaited.items() if name not in seen and (sight := self._by_time(item))]
         return replace(page, evidence=_merged(kept, found))
+
+    def _nudge(self) -> None:
+        """Elasticsearch tries a new alias three times within a second, and then only when something asks for it."""
+        es, alias = self._world.elasticsearch, self._world.policy.proof_alias
+        pace = self._world.pace.call
+        jobs = {f"nudge {n}": partial(es.reconnect, n, alias, Deadline.after(pace)) for n in self._desk.unseen()}
+        self._crew.each(jobs, pace)
 
     def _awaited(self, report: Report) -> Iterable[_Awaited]:
         for name, sight in report.plan.proven.items():
@@ -106,7 +118,7 @@ class Evidence:
             return None
         polls = _GIVE_UP_LOG if self._has_log(item) else _ENOUGH_POLLS
         patience = polls * self._world.policy.poll.total_seconds()
-        if self._world.policy.proof == "log" or monotonic() - since < patience:
+        if self._world.policy.proof in ("log", "handshake") or monotonic() - since < patience:
             return None
         return Sighting(item.node, Context.REMOTE_CLUSTER_CLIENT, item.digest, item.process_started, "file", now())
 
@@ -127,11 +139,12 @@ def _named(node: NodeSeen, report: Report) -> bool:
 
 
 def _merged(kept: tuple[Sighting, ...], found: list[Sighting]) -> tuple[Sighting, ...]:
-    """One sighting per node: a later one replaces an earlier, but the clock never outweighs a log."""
+    """One sighting per node: a later one replaces an earlier, unless it is of a weaker kind and tells of no refusal."""
     by_node = {sight.node: sight for sight in kept}
     for sight in found:
         old = by_node.get(sight.node)
         same = old and (old.digest, old.process_started) == (sight.digest, sight.process_started)
-        if not (same and sight.by == "file"):
+        weaker = old and same and _WEIGHT[sight.by] < _WEIGHT[old.by] and not sight.refused
+        if not weaker:
             by_node[sight.node] = sight
     return tuple(by_node[name] for name in sorted(by_node))

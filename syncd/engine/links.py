@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from time import monotonic
 from typing import TypeVar
 
 from syncd.core.bundle import Fingerprint
@@ -39,10 +40,12 @@ class Links:
         self._world = world
         self._crew = crew
         self._made: dict[tuple[NodeName, Alias], tuple[object, float]] = {}
+        self._keys: dict[tuple[NodeName, Alias], tuple[object, float]] = {}
 
     def update(self, page: Sighted, report: Report | None) -> Sighted:
         """The page with what Elasticsearch and the remotes say now."""
         page = self._ask_elasticsearch(page)
+        page = self._ask_for_keys(page)
         page = self._dial_remotes(page)
         page = self._dial_from_nodes(page, report)
         if report and not report.plan.later:
@@ -75,6 +78,35 @@ class Links:
     def _count(self, alias: Alias) -> int:
         configured = self._world.endpoints[alias].endpoints
         return configured if configured is not None else self._world.sources[alias].endpoints(self._deadline())
+
+    def _ask_for_keys(self, page: Sighted) -> Sighted:
+        """Which API key each process uses: asked seldom, since the remote audits it, but at once while they differ."""
+        ours = {remote.alias for remote in self._world.policy.remotes}
+        pairs: dict[tuple[NodeName, Alias], object] = {}
+        for name, answer in page.answers.items():
+            for link in answer.value.links if isinstance(answer, Known) else ():
+                if link.alias in ours and link.connected and link.has_credential and isinstance(answer, Known):
+                    pairs[name, link.alias] = answer.value.process.started
+        due = [pair for pair, process in pairs.items() if self._key_is_due(pair, process, page)]
+        results = self._each({f"key {name} {alias}": partial(self._key, name, alias) for name, alias in due})
+        keys = {pair: seen for pair, seen in page.keys.items() if pair in pairs}
+        keys |= {pair: _seen(result, None) for pair, result in zip(due, results.values(), strict=True)}
+        return replace(page, keys=keys)
+
+    def _key_is_due(self, pair: tuple[NodeName, Alias], process: object, page: Sighted) -> bool:
+        ids = {seen.value for (_, alias), seen in page.keys.items() if alias == pair[1] and isinstance(seen, Known)}
+        before, made = self._keys.get(pair, (None, 0.0))
+        moment = monotonic()
+        if before == process and len(ids) < 2 and moment - made < self._world.pace.handshake:  # noqa: PLR2004 - they agree
+            return False
+        self._keys[pair] = (process, moment)
+        return True
+
+    def _key(self, name: NodeName, alias: Alias) -> str:
+        key = self._world.elasticsearch.key_in_use(name, alias, self._deadline())
+        if key is None:
+            raise HostError("key_not_named", "the remote does not say which API key this is", where=name)
+        return key
 
     # --- the remotes, from here
 

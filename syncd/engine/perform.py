@@ -5,7 +5,20 @@ from typing import assert_never
 
 from syncd.core.errors import HostError, SyncdError
 from syncd.core.memory import dump
-from syncd.core.model import ClaimCluster, Context, FixOwner, LogPosition, Outcome, PutFile, Remember, Step, Written
+from syncd.core.model import (
+    ClaimCluster,
+    CloseProof,
+    Context,
+    FixOwner,
+    LogPosition,
+    OpenProof,
+    Outcome,
+    PutFile,
+    Remember,
+    Step,
+    Written,
+)
+from syncd.engine.desk import Desk
 from syncd.engine.world import World
 from syncd.ports import Deadline, Host, now
 
@@ -13,8 +26,9 @@ from syncd.ports import Deadline, Host, now
 class Performer:
     """Carries out the steps of one pass, each only while the permit is held."""
 
-    def __init__(self, world: World, cause_at: datetime) -> None:
+    def __init__(self, world: World, desk: Desk, cause_at: datetime) -> None:
         self._world = world
+        self._desk = desk
         self._cause_at = cause_at
 
     def perform(self, step: Step) -> Outcome:
@@ -37,6 +51,10 @@ class Performer:
                 host.fix_owner(step.path, step.owner, step.expect, deadline)
             case ClaimCluster():
                 self._world.elasticsearch.claim(step.owner, step.expect, deadline)
+            case OpenProof():
+                self._desk.open(step)
+            case CloseProof():
+                self._desk.close(step)
             case Remember():
                 state, text = self._world.state, dump(step.memory, self._world.policy.cluster)
                 state.save(text, step.expect, deadline)

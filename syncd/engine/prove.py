@@ -10,6 +10,7 @@ from time import monotonic
 from syncd.core.bundle import bundle_digest
 from syncd.core.model import Hold, Known, NodeName, Report
 from syncd.engine.crew import Crew
+from syncd.engine.desk import Desk
 from syncd.engine.evidence import Evidence
 from syncd.engine.links import Links
 from syncd.engine.sighted import Sighted
@@ -29,11 +30,12 @@ _HOPEFUL = 180.0
 class Prover:
     """Gathers the slow observations of one cluster, in a thread of its own."""
 
-    def __init__(self, world: World, crew: Crew, ring: Ring) -> None:
+    def __init__(self, world: World, crew: Crew, desk: Desk, ring: Ring) -> None:
         self._world = world
+        self._desk = desk
         self._ring = ring
         self._links = Links(world, crew)
-        self._evidence = Evidence(world, crew)
+        self._evidence = Evidence(world, crew, desk)
         self._changed = Condition()
         self._page = Sighted.nothing_yet(now())
         self._report: Report | None = None
@@ -89,7 +91,7 @@ class Prover:
 
     def _turn(self) -> None:
         page, report = self._page, self._report
-        if self._hurry or monotonic() >= self._due:
+        if self._hurry or monotonic() >= self._due or self._is_stale(page):
             self._hurry = False
             self._due = monotonic() + self._interval(report)
             page = self._links.update(page, report)
@@ -101,6 +103,11 @@ class Prover:
             self._changed.notify_all()
         if differs:
             self._ring("proof")
+
+    def _is_stale(self, page: Sighted) -> bool:
+        """Whether a proof by handshake changed the cluster since it was looked at."""
+        changed = self._desk.state.changed
+        return isinstance(page.cluster, Known) and changed is not None and page.cluster.at < changed
 
     def _interval(self, report: Report | None) -> float:
         """Seconds until Elasticsearch and the remotes are looked at again."""

@@ -9,9 +9,11 @@ from syncd.core.guard import guard
 from syncd.core.memory import note_written
 from syncd.core.model import (
     ClaimCluster,
+    CloseProof,
     FixOwner,
     Known,
     Memory,
+    OpenProof,
     Outcome,
     Plan,
     PutFile,
@@ -21,6 +23,7 @@ from syncd.core.model import (
 )
 from syncd.core.plan import make_plan
 from syncd.engine.crew import Crew, Done, Failed
+from syncd.engine.desk import Desk
 from syncd.engine.look import Looked, Looker
 from syncd.engine.perform import Performer
 from syncd.engine.sighted import Sighted
@@ -31,8 +34,9 @@ from syncd.ports import now
 class Reconciler:
     """The pass over one cluster. One at a time; everything it needs to know it looks at anew."""
 
-    def __init__(self, world: World, crew: Crew) -> None:
+    def __init__(self, world: World, crew: Crew, desk: Desk) -> None:
         self._world = world
+        self._desk = desk
         self._crew = crew
         self._looker = Looker(world, crew)
         self._written: SimpleQueue[Written] = SimpleQueue()
@@ -41,7 +45,8 @@ class Reconciler:
         """Read, look, decide, guard: what `syncd plan` prints."""
         looked = self._looker.look(sighted, at)
         policy = replace(self._world.policy, owner=self._world.permit.owner)  # known once the permit was asked for
-        plan = make_plan(looked.seen, policy, at)
+        looked = replace(looked, seen=replace(looked.seen, proof=self._desk.state))
+        plan = make_plan(looked.seen, policy, at, self._desk.marker)
         return looked, guard(plan, looked.seen, at)
 
     def run(self, sighted: Sighted, rang: tuple[str, ...], cause_at: datetime) -> Report:
@@ -54,10 +59,11 @@ class Reconciler:
 
     def _act(self, plan: Plan, cause_at: datetime) -> tuple[Outcome, ...]:
         """The steps of now: first whose cluster it is, then all nodes at once."""
-        performer = Performer(self._world, cause_at)
+        performer = Performer(self._world, self._desk, cause_at)
         outcomes = [performer.perform(step) for step in plan.now if isinstance(step, ClaimCluster)]
         if any(outcome.rule == "es_owner" for outcome in outcomes):
             return tuple(outcomes)
+        outcomes += [performer.perform(step) for step in plan.now if isinstance(step, OpenProof | CloseProof)]
         steps = {f"write {step.node}": step for step in plan.now if isinstance(step, PutFile | FixOwner)}
         jobs = {key: partial(self._write, performer, step) for key, step in steps.items()}
         for key, result in self._crew.each(jobs, self._world.pace.act).items():
@@ -85,7 +91,8 @@ class Reconciler:
         stored = looked.seen.memory.value if isinstance(looked.seen.memory, Known) else Memory()
         if memory == stored:
             return ()
-        outcome = Performer(self._world, cause_at).perform(Remember(memory, looked.state_version, "what was learnt"))
+        performer = Performer(self._world, self._desk, cause_at)
+        outcome = performer.perform(Remember(memory, looked.state_version, "what was learnt"))
         if outcome.result != "done":
             for record in written:
                 self._written.put(record)

@@ -29,6 +29,7 @@ class Sighted:
     presented: Mapping[Alias, tuple[Presented, ...]] = field(default_factory=dict)
     endpoints: Mapping[Alias, Seen[int]] = field(default_factory=dict)
     strangers: Mapping[Alias, Seen[Presented]] = field(default_factory=dict)
+    keys: Mapping[tuple[NodeName, Alias], Seen[str]] = field(default_factory=dict)
     evidence: tuple[Sighting, ...] = ()
 
     @classmethod
@@ -49,6 +50,7 @@ class Sighted:
             trust_paths=known.trust_paths if known else unseen,
             links={link.alias: link for link in known.links} if known else {},
             handshakes={alias: seen for (node, alias), seen in self.handshakes.items() if node == name},
+            keys={alias: seen for (node, alias), seen in self.keys.items() if node == name},
         )
 
     def gist(self) -> object:
@@ -60,6 +62,7 @@ class Sighted:
             {alias: frozenset(sight.leaf for sight in sights) for alias, sights in self.presented.items()},
             {alias: _gist(seen) for alias, seen in self.endpoints.items()},
             {alias: _leaf(seen) for alias, seen in self.strangers.items()},
+            {pair: _gist(seen) for pair, seen in self.keys.items()},
             frozenset((s.node, s.digest, s.process_started, s.by, s.refused) for s in self.evidence),
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from syncd.core.model import Alias, NodeName, Ownership, Policy
+from syncd.engine.keystore import Toolbox
 from syncd.ports import Deadline, Elasticsearch, Fleet, Handshakes, Notices, Permit, Source, StateStore, Stream
 
 
@@ -61,6 +62,10 @@ class World:
     notices: Mapping[Alias, Notices]
     owners: Mapping[NodeName, OwnerRule]
     endpoints: Mapping[Alias, Endpoint]
+    tools: Mapping[NodeName, Toolbox]
+    """Elasticsearch's own tools, by node."""
+    proof_port: int = 9473
+    """Where proofs by handshake listen, on the loopback of each node's host."""
     logs: Mapping[NodeName, str] = field(default_factory=dict)
     """Log files that the operator named, by node."""
     pace: Pace = Pace()

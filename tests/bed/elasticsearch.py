@@ -35,6 +35,9 @@ class EsNode:
     """Files of the config directory, by name."""
     transport_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
+    address: str = "127.0.0.1"
+    within: tuple[str, ...] = ()
+    """A command that starts others within something: a network namespace."""
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -45,7 +48,7 @@ class EsNode:
     @property
     def url(self) -> str:
         """The REST URL."""
-        return f"http://127.0.0.1:{self.http_port}"
+        return f"http://{self.address}:{self.http_port}"
 
     def create(self, peers: "list[EsNode]") -> "EsNode":
         """Make the folders, the yml, the keystore and the user."""
@@ -72,9 +75,10 @@ class EsNode:
         for kind in ("http", "transport", "remote_cluster"):
             (self.folder / "logs" / f"{kind}.ports").unlink(missing_ok=True)
         with (self.folder / "logs" / "out").open("ab") as out:
+            as_account = ["setpriv", f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--clear-groups"]
             self._process = subprocess.Popen(
-                ["bin/elasticsearch"], cwd=paths.elasticsearch(self.version), env=self._environment(),
-                user=ACCOUNT, group=ACCOUNT, extra_groups=[], stdout=out, stderr=out,
+                [*self.within, *as_account, "bin/elasticsearch"], cwd=paths.elasticsearch(self.version),
+                env=self._environment(), stdout=out, stderr=out,
             )  # fmt: skip
         return self
 
@@ -126,7 +130,7 @@ class EsNode:
 
     def _yml(self, peers: "list[EsNode]") -> str:
         if len(peers) > 1:
-            seeds = json.dumps([f"127.0.0.1:{peer.transport_port}" for peer in peers])
+            seeds = json.dumps([f"{peer.address}:{peer.transport_port}" for peer in peers])
             names = json.dumps([peer.name for peer in peers])
             discovery = f"discovery.seed_hosts: {seeds}\ncluster.initial_master_nodes: {names}\n"
         else:
@@ -134,7 +138,7 @@ class EsNode:
         return (
             f"cluster.name: {self.cluster}\nnode.name: {self.name}\npath.data: {self.folder}/data\n"
             f"path.logs: {self.folder}/logs\nnode.portsfile: true\nhttp.port: {self.http_port}\n"
-            f"transport.port: {self.transport_port}\nnetwork.host: 127.0.0.1\n{discovery}"
+            f"transport.port: {self.transport_port}\nnetwork.host: {self.address}\n{discovery}"
             "xpack.security.enabled: true\nxpack.security.autoconfiguration.enabled: false\n"
             "xpack.license.self_generated.type: trial\nindices.breaker.total.use_real_memory: false\n"
             f"cluster.routing.allocation.disk.threshold_enabled: false\n{self.yml}"
@@ -187,10 +191,10 @@ def relocate_jvm_files(config: Path, folder: Path) -> None:
     path.write_text(text.replace("-XX:ErrorFile=logs", f"-XX:ErrorFile={folder}/logs"))
 
 
-def start_cluster(nodes: list[EsNode]) -> None:
-    """Create and start the nodes of one cluster together, and wait for all."""
+def start_cluster(nodes: list[EsNode], masters: list[EsNode] | None = None) -> None:
+    """Create and start the nodes of one cluster together, and wait for all; all can be master unless said."""
     for node in nodes:
-        node.create(nodes)
+        node.create(masters or nodes)
     for node in nodes:
         node.start()
     for node in nodes:

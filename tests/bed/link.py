@@ -33,6 +33,8 @@ class Pair:
     ca: EckCa
     local: list[EsNode]
     remote: EsNode
+    key_id: str = ""
+    """Of the cross-cluster API key in the local nodes' keystores."""
 
     @classmethod
     def start(cls, folder: Path, ca: EckCa, nodes: int, version: str, trust: bytes) -> "Pair":
@@ -89,6 +91,7 @@ class Pair:
         self.remote.api("POST", "/linked/_doc?refresh=true", {"text": "linked"})
         access = {"search": [{"names": ["linked"]}]}
         key = self.remote.api("POST", "/_security/cross_cluster/api_key", {"name": "onprem", "access": access})
+        self.key_id = key["id"]
         for node in self.local:
             node.secure(f"cluster.remote.{ALIAS}.credentials", key["encoded"])
         self.local[0].api("POST", "/_nodes/reload_secure_settings", {})

@@ -80,6 +80,12 @@ def need_elasticsearch(request: pytest.FixtureRequest) -> None:
     need(request, "elasticsearch")
 
 
+@pytest.fixture
+def need_netns(request: pytest.FixtureRequest) -> None:
+    """Network namespaces can be made."""
+    need(request, "netns")
+
+
 @pytest.fixture(scope="module")
 def need_sudo_hosts(request: pytest.FixtureRequest) -> None:
     """Hosts of a systemd world, with a plain login and sudo, can be started."""

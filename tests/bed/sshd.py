@@ -24,6 +24,8 @@ class Sshd:
     port: int = 0
     sftp: str = "internal-sftp"
     tunnels: bool = True
+    within: tuple[str, ...] = ()
+    """A command that starts others within something: a network namespace."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -41,7 +43,7 @@ class Sshd:
     def start(self) -> "Sshd":
         """Start, and wait until it answers."""
         Path("/run/sshd").mkdir(exist_ok=True)
-        command = [str(paths.SSHD), "-D", "-e", "-f", str(self.configure())]
+        command = [*self.within, str(paths.SSHD), "-D", "-e", "-f", str(self.configure())]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         try:

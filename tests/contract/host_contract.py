@@ -1,19 +1,23 @@
 """What every Host must do, whatever its transport: the properties that writing as root on a production node needs."""
 
 import os
+import socket
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
 from syncd.core.bundle import Digest
 from syncd.core.errors import ChangedUnderneath, HostError
 from syncd.core.model import Ownership
-from syncd.ports import Deadline, Host
+from syncd.demo.free_ports import free_ports
+from syncd.ports import Deadline, Host, Stream
+from tests.bed.waiting import wait_for
 
 LIMIT = 10_000
 
@@ -157,6 +161,33 @@ class HostContract:
         stream.close()
         with pytest.raises(HostError):
             host.dial("127.0.0.1", 1, soon())
+
+    def test_a_port_of_the_hosts_own_loopback_is_listened_on_until_it_is_closed(self, host: Host) -> None:
+        port = free_ports(1)[0]
+        heard: SimpleQueue[bytes] = SimpleQueue()
+
+        def accept(stream: Stream) -> None:
+            heard.put(stream.receive(10, soon()))
+            stream.send(b"pong", soon())
+            stream.close()
+
+        listening = host.listen(port, accept, soon())
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", port), 5) as peer:
+                peer.sendall(b"ping")
+                assert heard.get(timeout=5) == b"ping"
+                assert peer.recv(10) == b"pong"
+        with pytest.raises(HostError) as taken:
+            host.listen(port, accept, soon())
+        assert taken.value.rule == "tunnel_refused"
+        listening.close()
+        wait_for(lambda: not _connects(port), 5, "the port to be closed")
+
+
+def _connects(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pytest
 
 from syncd.adapters.elasticsearch import ElasticsearchApi, ElasticsearchSettings
 from syncd.core.errors import ClusterError
+from syncd.core.handshake import SERVER_NAME
 from syncd.core.model import Alias, Known, NodeName
 from syncd.demo.pki import EckCa
 from syncd.demo.world import ALIAS, NAMES, World
@@ -33,6 +34,7 @@ class Case:
     node: NodeName
     trust_file: str
     with_password: Callable[[str], Elasticsearch] | None = None
+    key_id: str | None = None
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def real(pair: Pair, tmp_path: Path) -> Case:
         )
         return ElasticsearchApi(settings)
 
-    return Case(api(PASSWORD), NodeName(node.name), str(node.config / FILE), api)
+    return Case(api(PASSWORD), NodeName(node.name), str(node.config / FILE), api, pair.key_id)
 
 
 REAL = [pytest.param(version, marks=pytest.mark.bed) for version in paths.ELASTICSEARCH_VERSIONS]
@@ -165,3 +167,27 @@ def test_what_does_not_answer_is_unreachable(tmp_path: Path) -> None:
         api.cluster(soon())
     assert refused.value.rule == "es_unreachable"
     api.close()
+
+
+def test_a_proof_is_noted_pointed_to_and_taken_back(case: Case) -> None:
+    """What is put there is seen by everybody, and all of it goes again."""
+    before = case.es.cluster(soon())
+    assert (before.proof, before.proof_alias) == (None, None)
+    case.es.note_proof(frozenset({case.node}), soon())
+    case.es.point_proof("127.0.0.1:1", soon())
+    during = case.es.cluster(soon())
+    assert (during.proof, during.proof_alias) == (frozenset({case.node}), SERVER_NAME)
+    assert case.es.reconnect(case.node, Alias("syncd-proof"), soon()) in (True, False)
+    for _ in range(2):  # taking back what is not there is no error
+        case.es.point_proof(None, soon())
+        case.es.note_proof(frozenset(), soon())
+    after = case.es.cluster(soon())
+    assert (after.proof, after.proof_alias) == (None, None)
+
+
+def test_secure_settings_are_reloaded_on_every_node(case: Case) -> None:
+    assert case.es.reload_secure_settings(soon()) == {}
+
+
+def test_the_api_key_in_use_is_named_by_the_remote(case: Case) -> None:
+    assert case.es.key_in_use(case.node, Alias(ALIAS), soon()) == case.key_id

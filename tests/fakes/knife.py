@@ -1,6 +1,6 @@
 """kill -9 at the n-th change of the world, and a host whose changes can be cut so: real files, the real adapter."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from syncd.adapters.local import LocalHost
 from syncd.core.bundle import Digest
 from syncd.core.errors import HostError
 from syncd.core.model import LogPosition, Ownership
-from syncd.ports import CommandResult, Deadline, Found, Stream
+from syncd.ports import CommandResult, Deadline, Found, Listening, Stream
 
 
 class Killed(BaseException):
@@ -38,9 +38,24 @@ class Knife:
             if cut:
                 raise Killed
 
+    @property
+    def cut(self) -> bool:
+        """Whether it has cut."""
+        return self.cut_at is not None and self.changes >= self.cut_at
+
     def reset(self, cut_at: int | None = None, *, after: bool = False) -> None:
         """Count anew, and cut there."""
         self.changes, self.cut_at, self.after = 0, cut_at, after
+
+
+@dataclass(frozen=True)
+class Closer:
+    """Something that can be closed."""
+
+    end: Callable[[], object]
+
+    def close(self) -> None:
+        self.end()
 
 
 class KnifeHost:
@@ -53,6 +68,9 @@ class KnifeHost:
         self._host = LocalHost()
         self._root = root
         self._stream = stream
+        self.secrets: set[str] = set()
+        """Names in the keystore."""
+        self.listeners: dict[int, Callable[[Stream], None]] = {}
 
     def real(self, path: str) -> Path:
         """Where a path of this host really is."""
@@ -92,7 +110,23 @@ class KnifeHost:
 
     def run(self, argv: Sequence[str], stdin: bytes, limit: int, deadline: Deadline) -> CommandResult:
         self._reach()
+        if any(word.endswith("elasticsearch-keystore") for word in argv):
+            return self._keystore(argv[-1], adds="add" in argv)
         return self._host.run(argv, stdin, limit, deadline)
+
+    def listen(self, port: int, accept: Callable[[Stream], None], deadline: Deadline) -> Listening:
+        self._reach()
+        if port in self.listeners:
+            raise HostError("tunnel_refused", "the port is taken")
+        self.listeners[port] = accept
+        return Closer(lambda: self.listeners.pop(port, None))
+
+    def _keystore(self, name: str, *, adds: bool) -> CommandResult:
+        if not adds and name not in self.secrets:
+            return CommandResult(78, b"", b"does not exist")
+        with self.knife.change():
+            (self.secrets.add if adds else self.secrets.remove)(name)
+        return CommandResult(0, b"", b"")
 
     def close(self) -> None:
         """Nothing is held."""

@@ -5,12 +5,16 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal
 
+from syncd.adapters.tls import TlsHandshakes
 from syncd.core.bundle import Cert
 from syncd.core.errors import ClusterError, HostError, SourceError, StateConflict
+from syncd.core.handshake import SERVER_NAME
 from syncd.core.model import Alias, ClusterState, Known, Link, NodeName, Process
 from syncd.core.trust import verifies
-from syncd.ports import Deadline, NodeAnswer, Reading, Ring, Stored, Stream, now
+from syncd.ports import Deadline, Marker, NodeAnswer, Reading, Ring, Stored, Stream, now
 from tests.fakes.knife import Knife, KnifeHost
+
+PROOF_ALIAS = Alias("syncd-proof")
 
 
 class NoStream:
@@ -24,6 +28,13 @@ class NoStream:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+@dataclass
+class TrustingStream(NoStream):
+    """A connection of a process that has loaded these markers."""
+
+    markers: tuple[Cert, ...]
 
 
 @dataclass
@@ -119,17 +130,27 @@ class MemoryElasticsearch:
     down: set[NodeName] = field(default_factory=set)
     paths: frozenset[str] | None = None
     started: int = 500_000
+    markers: dict[NodeName, tuple[Cert, ...]] = field(default_factory=dict)
+    """The markers that each node has loaded."""
+    credentials: dict[NodeName, frozenset[str]] = field(default_factory=dict)
+    """The secure settings that each node has loaded."""
+    record: frozenset[NodeName] | None = None
+    proof_address: str | None = None
+    proof_name: str | None = None
+    keys: dict[NodeName, str] = field(default_factory=dict)
+    roles: frozenset[str] = frozenset({"data", "remote_cluster_client"})
 
     def cluster(self, deadline: Deadline) -> ClusterState:
         names = [*self.hosts, *map(NodeName, self.extra_nodes)]
-        roles = frozenset({"data", "remote_cluster_client"})
-        return ClusterState("uuid", "onprem", "green", names[0], dict.fromkeys(names, roles), self.license, self.keeper)
+        nodes = dict.fromkeys(names, self.roles)
+        return ClusterState(
+            "uuid", "onprem", "green", names[0], nodes, self.license, self.keeper, self.record, self.proof_name
+        )
 
     def node(self, name: NodeName, deadline: Deadline) -> NodeAnswer:
         if name in self.down:
             raise ClusterError("es_unreachable", "connection refused", where=name)
-        roles = frozenset({"data", "remote_cluster_client"})
-        process = Process(name, "8.19.21", roles, self.started, "/var/log/elasticsearch", "onprem")
+        process = Process(name, "8.19.21", self.roles, self.started, "/var/log/elasticsearch", "onprem")
         paths = self.paths if self.paths is not None else frozenset({self.path})
         link = Link(self.alias, self.up(name), 18 if self.up(name) else 0, "eck.example:9443", None, True)
         return NodeAnswer(process, Known(paths, now()), (link,))
@@ -139,7 +160,37 @@ class MemoryElasticsearch:
         return bool(chain) and verifies(chain, self.loaded.get(name, ()), now()).ok
 
     def reconnect(self, name: NodeName, alias: Alias, deadline: Deadline) -> bool:
+        if alias == PROOF_ALIAS:
+            self.call_home(name)
+            return False
         return self.up(name)
+
+    def call_home(self, name: NodeName) -> None:
+        """The node dials the alias of proofs, with the trust that it has loaded."""
+        setting = f"cluster.remote.{PROOF_ALIAS}.credentials"
+        if self.proof_address and setting in self.credentials.get(name, ()):
+            accept = self.hosts[name].listeners.get(int(self.proof_address.rpartition(":")[2]))
+            if accept:
+                accept(TrustingStream(self.markers.get(name, ())))
+
+    def note_proof(self, nodes: frozenset[NodeName], deadline: Deadline) -> None:
+        with self.knife.change():
+            self.record = nodes or None
+
+    def point_proof(self, address: str | None, deadline: Deadline) -> None:
+        foreign = self.proof_name not in (None, SERVER_NAME)
+        if foreign and address:
+            raise ClusterError("es_alias_taken", "it is not ours")
+        if not foreign and (self.proof_address, address) != (None, None):
+            with self.knife.change():
+                self.proof_address, self.proof_name = address, SERVER_NAME if address else None
+
+    def reload_secure_settings(self, deadline: Deadline) -> dict[NodeName, str]:
+        self.credentials = {name: frozenset(host.secrets) for name, host in self.hosts.items()}
+        return {}
+
+    def key_in_use(self, name: NodeName, alias: Alias, deadline: Deadline) -> str | None:
+        return self.keys.get(name)
 
     def claim(self, owner: str, expect: str | None, deadline: Deadline) -> None:
         if self.keeper not in (expect, owner):
@@ -165,6 +216,12 @@ class MemoryHandshakes:
 
     def accepted_names(self, stream: Stream, deadline: Deadline) -> tuple[str, ...]:
         return ()
+
+    def mint(self, subject: str, server_name: str) -> Marker:
+        return TlsHandshakes().mint(subject, server_name)
+
+    def answer(self, stream: Stream, marker: Marker, deadline: Deadline) -> bool:
+        return isinstance(stream, TrustingStream) and marker.cert in stream.markers
 
 
 @dataclass

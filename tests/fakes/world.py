@@ -11,6 +11,8 @@ from syncd.core.errors import BundleError
 from syncd.core.model import Alias, NodeName, NodePolicy, Ownership, Policy, RemotePolicy, Report
 from syncd.demo.pki import EckCa, Leaf
 from syncd.engine.crew import Crew
+from syncd.engine.desk import Desk
+from syncd.engine.keystore import Toolbox
 from syncd.engine.prove import Prover
 from syncd.engine.reconcile import Reconciler
 from syncd.engine.world import Endpoint, OwnerRule, Pace, World
@@ -43,6 +45,8 @@ class Bench:
     ca: EckCa = field(default_factory=lambda: EckCa.create(now()))
     overlap: timedelta = timedelta(milliseconds=150)
     knife: Knife = field(default_factory=Knife)
+    stuck: set[NodeName] = field(default_factory=set)
+    """Nodes whose log tells of a reload while the process goes on with its old trust."""
 
     def __post_init__(self) -> None:
         self.leaf: Leaf = self.ca.leaf()
@@ -50,6 +54,7 @@ class Bench:
         for host in self.hosts.values():
             host.real(YML).parent.mkdir(parents=True)
             host.put(YML, b"cluster.name: onprem\n", OWNER, None, _soon())
+            host.put(Toolbox().keystore, b"secret", OWNER, None, _soon())
             host.real(LOG).parent.mkdir(parents=True)
             host.real(LOG).write_text("started\n")
         self.source = MemorySource(self.ca.pem)
@@ -83,6 +88,7 @@ class Bench:
             notices={ALIAS: self.notices},
             owners=dict.fromkeys(NAMES, OwnerRule(YML)),
             endpoints={ALIAS: Endpoint("eck.example:9443")},
+            tools=dict.fromkeys(NAMES, Toolbox()),
             pace=Pace(look=5, act=5, call=5),
         )
 
@@ -93,8 +99,10 @@ class Bench:
                 certs = self.on(name)
             except BundleError:
                 continue  # a process keeps its old trust
-            if certs and certs != self.es.loaded.get(name):
-                self.es.loaded[name] = certs
+            markers = self._markers(name)
+            if certs and (certs, markers) != (self.es.loaded.get(name), self.es.markers.get(name, ())):
+                if name not in self.stuck:
+                    self.es.loaded[name], self.es.markers[name] = certs, markers
                 with host.real(LOG).open("a") as log:
                     log.write(f"updated 1 ssl contexts in 6ms for prefix names [x] using file [{FILE}]\n")
 
@@ -102,6 +110,10 @@ class Bench:
         """The certificates in a node's file."""
         real = self.hosts[name].real(FILE)
         return read_trust_file(real.read_bytes()).certs if real.exists() else ()
+
+    def _markers(self, name: NodeName) -> tuple[Cert, ...]:
+        real = self.hosts[name].real(FILE)
+        return read_trust_file(real.read_bytes()).markers if real.exists() else ()
 
     def publish(self, ca: EckCa) -> None:
         """ECK publishes another CA; the remote's leaf follows by `follow`."""
@@ -121,8 +133,9 @@ class Syncd:
         world = bench.world(**policy)
         self.crew = Crew("test", 8, lambda _: None)
         self.proving = Crew("prove", 8, lambda _: None)
-        self.reconciler = Reconciler(world, self.crew)
-        self.prover = Prover(world, self.proving, lambda _: None)
+        self.desk = Desk(world, lambda _: None)
+        self.reconciler = Reconciler(world, self.crew, self.desk)
+        self.prover = Prover(world, self.proving, self.desk, lambda _: None)
         self.report: Report | None = None
 
     def turn(self, passes: int = 1) -> Report:
@@ -142,6 +155,7 @@ class Syncd:
             self.turn()
 
     def end(self) -> None:
+        self.desk.stop()
         self.crew.close()
         self.proving.close()
 

@@ -3,6 +3,8 @@
 An answer of another shape raises KeyError and its like, which `Client.read` tells as what it is.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from posixpath import join, normpath
@@ -12,6 +14,8 @@ from syncd.core.model import Alias, Link, NodeName, Process
 
 OWNER = "cluster.metadata.syncd.owner"
 """Any `cluster.metadata.<name>` is an accepted persistent setting."""
+PROOF = "cluster.metadata.syncd.proof"
+_KEY_ID = re.compile(r"API key id \[(?P<id>[^\]]+)\]")
 _HEALTHS: Mapping[object, Literal["green", "yellow", "red"]] = {"green": "green", "yellow": "yellow", "red": "red"}
 
 
@@ -51,10 +55,40 @@ def health(body: Any) -> tuple[str, Literal["green", "yellow", "red", "unknown"]
     return body["cluster_name"], _HEALTHS.get(body["status"], "unknown")
 
 
+def persistent(body: Any) -> Mapping[str, Any]:
+    """The persistent settings of `GET _cluster/settings?flat_settings=true`."""
+    return dict(body["persistent"])
+
+
 def owner(body: Any) -> str | None:
     """Of `GET _cluster/settings?flat_settings=true`."""
-    keeper = body["persistent"].get(OWNER)
+    keeper = persistent(body).get(OWNER)
     return None if keeper is None else str(keeper)
+
+
+def proof_nodes(settings: Mapping[str, Any]) -> frozenset[NodeName] | None:
+    """The nodes that a proof by handshake may have left something on; None: there is no record."""
+    record = settings.get(PROOF)
+    return None if record is None else frozenset(map(NodeName, json.loads(record)))
+
+
+def alias_settings(body: Any, alias: str) -> Mapping[str, Any]:
+    """All settings of a remote alias, persistent and transient."""
+    both = {**body.get("transient", {}), **body["persistent"]}
+    return {key: value for key, value in both.items() if key.startswith(f"cluster.remote.{alias}.")}
+
+
+def reload_failures(body: Any) -> Mapping[NodeName, str]:
+    """Of `POST _nodes/reload_secure_settings`: it answers 200 though nodes could not reload."""
+    rows = body["nodes"].values()
+    failed = {row["name"]: row["reload_exception"] for row in rows if "reload_exception" in row}
+    return {NodeName(name): str(error.get("reason", error))[:300] for name, error in failed.items()}
+
+
+def key_id(body: Any, alias: str) -> str | None:
+    """The API key id in the refusal that `GET _resolve/cluster` repeats."""
+    found = _KEY_ID.search(str(body.get(alias, {}).get("error", "")))
+    return found["id"] if found else None
 
 
 def master(body: Any) -> tuple[str, str | None]:

@@ -1,18 +1,21 @@
 """`ports.Elasticsearch` over REST: the cluster by any of its URLs, each node at its own."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from syncd.adapters.elasticsearch import answers
 from syncd.adapters.elasticsearch.client import Client
 from syncd.adapters.elasticsearch.settings import ElasticsearchSettings
 from syncd.core.errors import ClusterError
+from syncd.core.handshake import SERVER_NAME
 from syncd.core.model import Alias, ClusterState, Known, NodeName, Seen, Unknown
 from syncd.ports import Deadline, NodeAnswer, now
 
 T = TypeVar("T")
+_NOBODYS_INDEX = "syncd-asks-which-key-this-is"
 _SETTINGS = "/_cluster/settings?flat_settings=true"
 _NODES = "/_nodes/http?filter_path=nodes.*.name,nodes.*.roles,nodes.*.http"
 _LOCAL = (
@@ -53,6 +56,25 @@ class ElasticsearchApi:
         """See `ports.Elasticsearch.claim`."""
         self._any(deadline, partial(self._claim, owner, expect))
 
+    def note_proof(self, nodes: frozenset[NodeName], deadline: Deadline) -> None:
+        """See `ports.Elasticsearch.note_proof`."""
+        record = json.dumps(sorted(nodes)) if nodes else None
+        self._any(deadline, partial(self._put, {answers.PROOF: record}))
+
+    def point_proof(self, address: str | None, deadline: Deadline) -> None:
+        """See `ports.Elasticsearch.point_proof`."""
+        self._any(deadline, partial(self._point_proof, address))
+
+    def reload_secure_settings(self, deadline: Deadline) -> Mapping[NodeName, str]:
+        """See `ports.Elasticsearch.reload_secure_settings`."""
+        path = "/_nodes/reload_secure_settings"
+        return self._any(deadline, lambda url, by: answers.reload_failures(self._client.ask("POST", url, path, by, {})))
+
+    def key_in_use(self, name: NodeName, alias: Alias, deadline: Deadline) -> str | None:
+        """See `ports.Elasticsearch.key_in_use`."""
+        path = f"/_resolve/cluster/{quote(alias, safe='')}:{_NOBODYS_INDEX}"
+        return self._client.read(self._node_url(name, deadline), path, deadline, partial(answers.key_id, alias=alias))
+
     def close(self) -> None:
         """See `ports.Elasticsearch.close`."""
         self._client.close()
@@ -76,6 +98,7 @@ class ElasticsearchApi:
         name, health = read(url, "/_cluster/health?timeout=1s", deadline, answers.health)
         nodes = self._nodes(url, deadline)
         uuid, master = read(url, "/_cluster/state/master_node", deadline, answers.master)
+        owner, proof, alias = read(url, _SETTINGS, deadline, self._ours)
         return ClusterState(
             uuid=uuid,
             name=name,
@@ -83,8 +106,16 @@ class ElasticsearchApi:
             master=next((node.name for node in nodes if node.id == master), None),
             nodes={node.name: node.roles for node in nodes},
             license=read(url, "/_license", deadline, answers.license_type),
-            owner=read(url, _SETTINGS, deadline, answers.owner),
+            owner=owner,
+            proof=proof,
+            proof_alias=alias,
         )
+
+    def _ours(self, body: Any) -> tuple[str | None, frozenset[NodeName] | None, str | None]:
+        """(owner, nodes of the proof's record, TLS name of the proof's alias) of the cluster's settings."""
+        alias = answers.alias_settings(body, self._settings.proof_alias)
+        name = alias.get(f"cluster.remote.{self._settings.proof_alias}.server_name", "") if alias else None
+        return answers.owner(body), answers.proof_nodes(answers.persistent(body)), name
 
     def _nodes(self, url: str, deadline: Deadline) -> tuple[answers.NodeRow, ...]:
         """The cluster's nodes, whose addresses are remembered for the next question."""
@@ -99,7 +130,25 @@ class ElasticsearchApi:
         if keeper not in (expect, owner):
             cure = "If that one is gone: syncd adopt --owner CLUSTER"
             raise ClusterError("es_owner", f"another syncd ({keeper}) keeps this cluster", where=url, cure=cure)
-        self._client.ask("PUT", url, "/_cluster/settings", deadline, {"persistent": {answers.OWNER: owner}})
+        self._put({answers.OWNER: owner}, url, deadline)
+
+    def _point_proof(self, address: str | None, url: str, deadline: Deadline) -> None:
+        alias, prefix = self._settings.proof_alias, f"cluster.remote.{self._settings.proof_alias}."
+        there = self._client.read(url, _SETTINGS, deadline, partial(answers.alias_settings, alias=alias))
+        foreign = bool(there) and there.get(f"{prefix}server_name") != SERVER_NAME
+        if address is None:
+            if there and not foreign:
+                self._put(dict.fromkeys(there), url, deadline)
+            return
+        if foreign:
+            cure = "Give the proof another alias (handshake.alias)"
+            raise ClusterError("es_alias_taken", f"there is an alias {alias} that is not ours", where=url, cure=cure)
+        settings = {"mode": "proxy", "proxy_address": address, "server_name": SERVER_NAME}
+        settings |= {"proxy_socket_connections": 1, "skip_unavailable": True}  # type: ignore[dict-item]  # JSON
+        self._put({prefix + key: value for key, value in settings.items()}, url, deadline)
+
+    def _put(self, settings: Mapping[str, object], url: str, deadline: Deadline) -> None:
+        self._client.ask("PUT", url, "/_cluster/settings", deadline, {"persistent": dict(settings)})
 
     def _trust_paths(self, name: NodeName, url: str, deadline: Deadline) -> Seen[frozenset[str]]:
         """The PEM files that the running configuration names; the call fails whole when one of them is damaged."""

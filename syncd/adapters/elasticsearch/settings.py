@@ -21,5 +21,7 @@ class ElasticsearchSettings:
     password_file: str | None = None
     node_urls: Mapping[NodeName, str] = field(default_factory=dict)
     """The nodes' own URLs, where the operator said them."""
+    proof_alias: str = "syncd-proof"
+    """The remote alias that exists while a proof by handshake is made."""
     config_dirs: Mapping[NodeName, str] = field(default_factory=dict)
     """The folder that relative certificate paths of a node are relative to."""

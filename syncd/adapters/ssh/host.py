@@ -3,8 +3,8 @@
 import secrets
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from errno import EACCES
 from hashlib import sha256
 from posixpath import basename, dirname, join
@@ -17,10 +17,11 @@ from paramiko.sftp import CMD_EXTENDED, CMD_FSETSTAT
 
 from syncd.adapters.ssh.session import Session
 from syncd.adapters.ssh.trouble import NOT_A_FILE, diagnose, not_atomic, request, told
+from syncd.adapters.ssh.tunnel import ChannelStream, ReverseTunnel
 from syncd.core.bundle import Digest
 from syncd.core.errors import ChangedUnderneath, HostError
 from syncd.core.model import LogPosition, Ownership
-from syncd.ports import CommandResult, Deadline, Found, Stream
+from syncd.ports import CommandResult, Deadline, Found, Listening, Stream
 
 T = TypeVar("T")
 _STALE_AFTER = 300
@@ -177,6 +178,10 @@ class SshHost:
             raise HostError("timeout", f"the tunnel did not open: {error}", where=where) from error
         return ChannelStream(channel, where)
 
+    def listen(self, port: int, accept: Callable[[Stream], None], deadline: Deadline) -> Listening:
+        """See `ports.Host.listen`."""
+        return ReverseTunnel.open(self._live(deadline).transport, port, accept, self._where, deadline)
+
     # --- the session
 
     def _live(self, deadline: Deadline) -> Session:
@@ -211,34 +216,6 @@ class SshHost:
             if error.rule != "lost" or not was_warm or not deadline.left():
                 raise
             return action()
-
-
-class ChannelStream:
-    """A tunnel as a byte stream."""
-
-    def __init__(self, channel: Channel, where: str) -> None:
-        self._channel = channel
-        self._where = where
-
-    def send(self, data: bytes, deadline: Deadline) -> None:
-        """See `ports.Stream.send`."""
-        with self._timed(deadline):
-            self._channel.sendall(data)
-
-    def receive(self, limit: int, deadline: Deadline) -> bytes:
-        """See `ports.Stream.receive`."""
-        with self._timed(deadline):
-            return self._channel.recv(limit)
-
-    def close(self) -> None:
-        """See `ports.Stream.close`."""
-        self._channel.close()
-
-    @contextmanager
-    def _timed(self, deadline: Deadline) -> Iterator[None]:
-        self._channel.settimeout(max(0.01, deadline.left()))
-        with told(self._where):
-            yield
 
 
 def _read(sftp: SFTPClient, path: str, limit: int) -> Found | None:
