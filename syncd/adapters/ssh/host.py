@@ -1,33 +1,24 @@
 """A host over SSH: `ports.Host` by SFTP requests, commands and tunnels."""
 
-import secrets
-import stat
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from errno import EACCES
-from hashlib import sha256
-from posixpath import basename, dirname, join
 from threading import RLock
 from typing import TypeVar
 
 import paramiko
-from paramiko import Channel, SFTPAttributes, SFTPClient
-from paramiko.sftp import CMD_EXTENDED, CMD_FSETSTAT
+from paramiko import Channel
 
+from syncd.adapters.ssh import files
 from syncd.adapters.ssh.session import Session
-from syncd.adapters.ssh.trouble import NOT_A_FILE, diagnose, not_atomic, request, told
+from syncd.adapters.ssh.sftp import Sftp
+from syncd.adapters.ssh.trouble import diagnose, told
 from syncd.adapters.ssh.tunnel import ChannelStream, ReverseTunnel
 from syncd.core.bundle import Digest
-from syncd.core.errors import ChangedUnderneath, HostError
+from syncd.core.errors import HostError
 from syncd.core.model import LogPosition, Ownership
 from syncd.ports import CommandResult, Deadline, Found, Listening, Stream
 
 T = TypeVar("T")
-_STALE_AFTER = 300
-"""Seconds after which a temp file is a crashed writer's, by the clock of the host."""
-_MOST = 64 * 1_048_576
-"""Most bytes of a target that are read to compare it with what was expected."""
 
 
 class SshHost:
@@ -62,68 +53,31 @@ class SshHost:
 
     def read(self, path: str, limit: int, deadline: Deadline) -> Found | None:
         """See `ports.Host.read`."""
-        return self._again(lambda: self._sftp(path, deadline, lambda sftp: _read(sftp, path, limit)), deadline)
+        return self._again(lambda: self._sftp(path, deadline, lambda sftp: files.read(sftp, path, limit)), deadline)
 
     def owner(self, path: str, deadline: Deadline) -> Ownership | None:
         """See `ports.Host.owner`."""
-        return self._again(lambda: self._sftp(path, deadline, lambda sftp: _owner_of(sftp, path)), deadline)
+        return self._again(lambda: self._sftp(path, deadline, lambda sftp: files.owner_of(sftp, path)), deadline)
 
     def put(self, path: str, content: bytes, owner: Ownership, expect: Digest | None, deadline: Deadline) -> Found:
-        """See `ports.Host.put`.
+        """See `ports.Host.put`."""
 
-        SFTP cannot fsync a folder, so a power cut right after the rename may bring the old file back, whole.
-        """
-        return self._sftp(path, deadline, lambda sftp: self._put(sftp, path, content, owner, expect))
+        def put(sftp: Sftp) -> Found:
+            swept = self._session.swept if self._session else set[str]()
+            return files.put(sftp, path, content, owner, expect, swept)
+
+        return self._sftp(path, deadline, put)
 
     def fix_owner(self, path: str, owner: Ownership, expect: Digest, deadline: Deadline) -> None:
         """See `ports.Host.fix_owner`."""
-
-        def fix(sftp: SFTPClient) -> None:
-            _expect(sftp, path, expect)
-            with sftp.open(path, "r+") as file:  # a handle cannot be swapped for a link meanwhile
-                _give(sftp, file.handle, owner)
-
-        self._sftp(path, deadline, fix)
-
-    def _put(self, sftp: SFTPClient, path: str, content: bytes, owner: Ownership, expect: Digest | None) -> Found:
-        temp = join(dirname(path), f".{basename(path)}.syncd-{secrets.token_hex(8)}")
-        try:
-            _write_new(sftp, temp, content, owner)
-            self._sweep(sftp, path, temp)
-            _expect(sftp, path, expect)
-            _rename(sftp, temp, path)
-        except BaseException:
-            with suppress(OSError, EOFError, paramiko.SSHException):
-                sftp.remove(temp)
-            raise
-        found = _read(sftp, path, len(content) + 1)
-        if found is None or found.content != content or found.owner != owner:
-            raise HostError("io", "what was read back is not what was written", where=f"{self._where}:{path}")
-        return found
-
-    def _sweep(self, sftp: SFTPClient, path: str, temp: str) -> None:
-        """Remove what a crashed writer left beside the target, once per session and folder.
-
-        The new temp file tells what the clock of the host says.
-        """
-        folder, prefix = dirname(path), f".{basename(path)}.syncd-"
-        session = self._session
-        if session is None or folder in session.swept:
-            return
-        session.swept.add(folder)
-        clock = sftp.lstat(temp).st_mtime or 0
-        for entry in sftp.listdir_attr(folder):
-            old = clock - (entry.st_mtime or clock) > _STALE_AFTER
-            if entry.filename.startswith(prefix) and old:
-                with suppress(OSError):
-                    sftp.remove(join(folder, entry.filename))
+        self._sftp(path, deadline, lambda sftp: files.fix_owner(sftp, path, owner, expect))
 
     # --- logs
 
     def log_position(self, path: str, deadline: Deadline) -> LogPosition | None:
         """See `ports.Host.log_position`."""
 
-        def position(sftp: SFTPClient) -> LogPosition | None:
+        def position(sftp: Sftp) -> LogPosition | None:
             try:
                 return LogPosition(path, 0, sftp.stat(path).st_size or 0)
             except FileNotFoundError:
@@ -134,7 +88,7 @@ class SshHost:
     def log_since(self, position: LogPosition, limit: int, deadline: Deadline) -> tuple[bytes, LogPosition]:
         """See `ports.Host.log_since`."""
 
-        def read(sftp: SFTPClient) -> tuple[bytes, LogPosition]:
+        def read(sftp: Sftp) -> tuple[bytes, LogPosition]:
             size = sftp.stat(position.path).st_size or 0
             start = position.offset if size >= position.offset else 0
             text = b""
@@ -191,7 +145,7 @@ class SshHost:
                 self._session = self._connect(deadline)
             return self._session
 
-    def _sftp(self, path: str, deadline: Deadline, action: Callable[[SFTPClient], T]) -> T:
+    def _sftp(self, path: str, deadline: Deadline, action: Callable[[Sftp], T]) -> T:
         with self._lock:
             session = self._live(deadline)
             sftp = session.give(deadline)
@@ -216,81 +170,6 @@ class SshHost:
             if error.rule != "lost" or not was_warm or not deadline.left():
                 raise
             return action()
-
-
-def _read(sftp: SFTPClient, path: str, limit: int) -> Found | None:
-    """A regular file: lstat first, since opening a FIFO would hang the server."""
-    try:
-        status = sftp.lstat(path)
-        _must_be_file(status, path)
-        size = status.st_size or 0
-        if size > limit:
-            raise HostError("too_large", f"it has {size} bytes, more than the {limit} that are read", where=path)
-        with sftp.open(path, "rb") as file:
-            content = file.read(size) if size else b""  # just as much: asking for the end costs a round trip
-    except FileNotFoundError:
-        return None
-    return Found(content, _ownership(status), int(status.st_mtime or 0))
-
-
-def _owner_of(sftp: SFTPClient, path: str) -> Ownership | None:
-    try:
-        return _ownership(sftp.lstat(path))
-    except FileNotFoundError:
-        return None
-
-
-def _ownership(status: SFTPAttributes) -> Ownership:
-    return Ownership(status.st_uid or 0, status.st_gid or 0, stat.S_IMODE(status.st_mode or 0))
-
-
-def _must_be_file(status: SFTPAttributes, path: str) -> None:
-    if not stat.S_ISREG(status.st_mode or 0):
-        raise HostError("not_a_file", f"there is no regular file but {stat.filemode(status.st_mode or 0)}", where=path,
-                        cure=NOT_A_FILE)  # fmt: skip
-
-
-def _write_new(sftp: SFTPClient, temp: str, content: bytes, owner: Ownership) -> None:
-    """A new file with owner and mode before its first byte, on disk when this returns."""
-    with sftp.open(temp, "wx") as file:
-        _give(sftp, file.handle, owner)
-        file.write(content)
-        file.flush()
-        _fsync(sftp, file.handle)
-
-
-def _give(sftp: SFTPClient, handle: object, owner: Ownership) -> None:
-    """Owner and mode of an open file in one request; OpenSSH sets the mode last, as chown may clear bits of it."""
-    attributes = SFTPAttributes()
-    flags = SFTPAttributes.FLAG_UIDGID | SFTPAttributes.FLAG_PERMISSIONS
-    attributes._flags = flags  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
-    attributes.st_uid, attributes.st_gid, attributes.st_mode = owner.uid, owner.gid, owner.mode
-    request(sftp, CMD_FSETSTAT, handle, attributes)
-
-
-def _rename(sftp: SFTPClient, temp: str, path: str) -> None:
-    try:
-        sftp.posix_rename(temp, path)
-    except OSError as error:
-        if "unsupported" in str(error).lower():
-            raise not_atomic("posix-rename@openssh.com") from error
-        raise
-
-
-def _fsync(sftp: SFTPClient, handle: object) -> None:
-    try:
-        request(sftp, CMD_EXTENDED, b"fsync@openssh.com", handle)
-    except OSError as error:
-        if error.errno == EACCES or "unsupported" in str(error).lower():  # nobody may not fsync what he has opened
-            raise not_atomic("fsync@openssh.com") from error
-        raise
-
-
-def _expect(sftp: SFTPClient, path: str, expect: Digest | None) -> None:
-    found = _read(sftp, path, _MOST)
-    there = Digest(sha256(found.content).hexdigest()) if found else None
-    if there != expect:
-        raise ChangedUnderneath("changed", "the file is no longer what the plan was made from", where=path)
 
 
 def _collect(channel: Channel, limit: int, deadline: Deadline, where: str) -> CommandResult:

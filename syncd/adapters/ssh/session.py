@@ -7,10 +7,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import paramiko
-from paramiko import Channel, PKey, SFTPClient, Transport
+from paramiko import Channel, PKey, Transport
 
 from syncd.adapters.ssh.known_hosts import KnownHosts
 from syncd.adapters.ssh.settings import SshSettings
+from syncd.adapters.ssh.sftp import Sftp
 from syncd.core.errors import HostError
 from syncd.ports import Deadline
 
@@ -37,7 +38,7 @@ class _Transport(Transport):
 class Session:
     """A connection that was made and authenticated; dead for good once anything on it timed out."""
 
-    def __init__(self, transport: Transport, sftp: SFTPClient, channel: Channel, *, sudo: bool) -> None:
+    def __init__(self, transport: Transport, sftp: Sftp, channel: Channel, *, sudo: bool) -> None:
         self.transport = transport
         self.sftp = sftp
         self._channel = channel
@@ -50,7 +51,7 @@ class Session:
         """Whether it may still be used."""
         return self.transport.is_active() and not self._channel.closed
 
-    def give(self, deadline: Deadline) -> SFTPClient:
+    def give(self, deadline: Deadline) -> Sftp:
         """The SFTP client, each of whose exchanges ends by the deadline."""
         self._channel.settimeout(max(0.01, deadline.left()))
         return self.sftp
@@ -173,9 +174,9 @@ class Connector:
         return f'for s in {tries}; do [ -x "$s" ] && exec sudo -n "$s"; done; {none}'
 
 
-def _sftp(channel: Channel, where: str, *, sudo: bool) -> SFTPClient:
+def _sftp(channel: Channel, where: str, *, sudo: bool) -> Sftp:
     try:
-        return SFTPClient(channel)
+        return Sftp(channel)
     except (paramiko.SSHException, OSError, EOFError) as error:
         rule, what = ("sudo", "sudo -n would not start the SFTP server") if sudo else ("sftp", "SFTP did not start")
         text = f"{what}: {_said(channel) or _text(error)}"

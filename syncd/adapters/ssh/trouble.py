@@ -5,18 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, ENOENT
 from posixpath import dirname
-from typing import Any
 
 import paramiko
-from paramiko import SFTPClient
-from paramiko.sftp import CMD_EXTENDED, CMD_EXTENDED_REPLY
+from paramiko.sftp import CMD_EXTENDED
 
+from syncd.adapters.ssh.sftp import Sftp
 from syncd.core.errors import HostError
 
 NOT_A_FILE = "A link or special file at this place is never followed; move it away"
 
 
-def diagnose(sftp: SFTPClient, where: str, path: str, error: OSError) -> HostError:
+def diagnose(sftp: Sftp, where: str, path: str, error: OSError) -> HostError:
     """The error of an SFTP request with a rule of its own, as far as looking again tells."""
     place = f"{where}:{path}"
     if error.errno == ENOENT:
@@ -54,15 +53,8 @@ def told(where: str) -> Iterator[None]:
         raise HostError("io", f"the connection broke: {error or type(error).__name__}", where=where) from error
 
 
-def request(sftp: SFTPClient, *parts: object) -> Any:
-    """A raw SFTP request, for the extensions that paramiko has no method for."""
-    return sftp._request(*parts)  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
-
-
-def _volume(sftp: SFTPClient, folder: str) -> tuple[int, bool]:
+def _volume(sftp: Sftp, folder: str) -> tuple[int, bool]:
     """(blocks free for others than root, read-only) by statvfs@openssh.com."""
-    kind, answer = request(sftp, CMD_EXTENDED, b"statvfs@openssh.com", folder.encode())
-    if kind != CMD_EXTENDED_REPLY:
-        return 1, False
+    answer = sftp.batch((CMD_EXTENDED, b"statvfs@openssh.com", folder.encode()))[0].done()
     numbers = [answer.get_int64() for _ in range(11)]
     return numbers[4], bool(numbers[9] & 1)
