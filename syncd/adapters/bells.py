@@ -23,7 +23,9 @@ class FileBell:
     """
 
     def __init__(self, paths: Iterable[str], reason: str) -> None:
-        self._folders = {Path(path).parent for path in paths}
+        self._paths = tuple(map(Path, paths))
+        self._folders = {path.parent for path in self._paths}
+        self._seen = self._stamps()
         self._reason = reason
         self._stopping = Event()
         self._thread: Thread | None = None
@@ -59,10 +61,23 @@ class FileBell:
         waited = 0
         for changed in changes:
             waited = 0 if changed else waited + 500
-            if changed:
+            if self._seen != (stamps := self._stamps()):  # other files of the folder change, too: a log, say
+                self._seen = stamps
                 ring(self._reason)
             if waited >= patience or not all(folder.is_dir() for folder in folders):
                 return
+
+    def _stamps(self) -> tuple[object, ...]:
+        """What tells one content of each file from the next, also after a link on its way was set anew."""
+        return tuple(map(_stamp, self._paths))
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 class ClockBell:

@@ -117,6 +117,26 @@ def test_the_bell_hears_a_file_however_it_is_replaced_and_again(tmp_path: Path, 
         bell.stop()
 
 
+def test_what_else_changes_in_the_folder_does_not_ring(tmp_path: Path) -> None:
+    """A log beside the configuration must not make a pass for each of its lines."""
+    target, other = tmp_path / "syncd.yaml", tmp_path / "syncd.log"
+    target.write_text("0")
+    rang = threading.Semaphore(0)
+    bell = FileBell([str(target)], "file")
+    bell.start(lambda _: rang.release())
+    try:
+        end = Deadline.after(10)
+        while not rang.acquire(timeout=0.5):  # the watch begins in its own time
+            assert end.left()
+            _change(target, "rename", 0)
+        while rang.acquire(timeout=0.4):
+            pass
+        other.write_text("a line")
+        assert not rang.acquire(timeout=1)
+    finally:
+        bell.stop()
+
+
 def _change(target: Path, how: str, turn: int) -> None:
     if how == "write":
         target.write_text(f"{turn} {os.urandom(4).hex()}")
