@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -11,7 +13,7 @@ from syncd.adapters.elasticsearch.client import Client
 from syncd.adapters.elasticsearch.settings import ElasticsearchSettings
 from syncd.core.errors import ClusterError
 from syncd.core.handshake import SERVER_NAME
-from syncd.core.model import Alias, ClusterState, Known, NodeName, Seen, Unknown
+from syncd.core.model import Alias, ClusterState, Known, NodeName, Process, Seen, Unknown
 from syncd.ports import Deadline, NodeAnswer, now
 
 T = TypeVar("T")
@@ -22,6 +24,17 @@ _LOCAL = (
     "/_nodes/_local?filter_path=nodes.*.name,nodes.*.version,nodes.*.roles,nodes.*.jvm.start_time_in_millis,"
     "nodes.*.settings.path.logs,nodes.*.settings.cluster.name"
 )
+_NAMED_FOR = 600.0
+"""Seconds for which the files that a process names are not asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """The certificate files that a process names, and when it was asked (monotonic)."""
+
+    started: int
+    paths: frozenset[str]
+    asked: float
 
 
 class ElasticsearchApi:
@@ -31,6 +44,7 @@ class ElasticsearchApi:
         self._settings = settings
         self._client = Client(settings)
         self._published: dict[NodeName, str] = {}
+        self._named: dict[NodeName, _Named] = {}
 
     def cluster(self, deadline: Deadline) -> ClusterState:
         """See `ports.Elasticsearch.cluster`."""
@@ -44,7 +58,7 @@ class ElasticsearchApi:
             cure = "Check http_url of the node, or its http.publish_address"
             raise ClusterError("es_no_such_node", f"{process.name} answers there, not {name}", where=url, cure=cure)
         links = self._client.read(url, "/_remote/info", deadline, answers.links)
-        return NodeAnswer(process, self._trust_paths(name, url, deadline), links)
+        return NodeAnswer(process, self._trust_paths(process, url, deadline), links)
 
     def reconnect(self, name: NodeName, alias: Alias, deadline: Deadline) -> bool:
         """See `ports.Elasticsearch.reconnect`."""
@@ -150,14 +164,24 @@ class ElasticsearchApi:
     def _put(self, settings: Mapping[str, object], url: str, deadline: Deadline) -> None:
         self._client.ask("PUT", url, "/_cluster/settings", deadline, {"persistent": dict(settings)})
 
-    def _trust_paths(self, name: NodeName, url: str, deadline: Deadline) -> Seen[frozenset[str]]:
-        """The PEM files that the running configuration names; the call fails whole when one of them is damaged."""
-        folder = self._settings.config_dirs.get(name, "/etc/elasticsearch")
+    def _trust_paths(self, process: Process, url: str, deadline: Deadline) -> Seen[frozenset[str]]:
+        """The PEM files that the running configuration names, which one process never changes: asked for seldom.
+
+        The call fails whole when one of them is damaged. A path once seen stays: of two files that hold the same
+        certificate the answer may leave one out.
+        """
+        known = self._named.get(process.name)
+        if known and known.started == process.started and monotonic() - known.asked < _NAMED_FOR:
+            return Known(known.paths, now())
+        reader = partial(answers.trust_paths, folder=self._settings.config_dirs.get(process.name, "/etc/elasticsearch"))
         try:
-            reader = partial(answers.trust_paths, folder=folder)
-            return Known(self._client.read(url, "/_ssl/certificates", deadline, reader), now())
+            paths = self._client.read(url, "/_ssl/certificates", deadline, reader)
         except ClusterError as error:
             return Unknown(error.rule, str(error), now())
+        if known and known.started == process.started:
+            paths |= known.paths
+        self._named[process.name] = _Named(process.started, paths, monotonic())
+        return Known(paths, now())
 
     def _node_url(self, name: NodeName, deadline: Deadline) -> str:
         """As the operator said, else as the node publishes it."""

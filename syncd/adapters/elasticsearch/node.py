@@ -6,13 +6,14 @@ given, which would let every public CA stand in for the operator's own.
 """
 
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from threading import Timer
+from contextlib import AbstractContextManager, suppress
+from functools import partial
 
 from elastic_transport import HttpHeaders, NodeConfig, Urllib3HttpNode
 from urllib3 import HTTPResponse, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from syncd.adapters.elasticsearch.watchdog import Watchdog
 
 
 class TimedNode(Urllib3HttpNode):
@@ -48,15 +49,11 @@ class _Https(HTTPSConnection):
             return super().getresponse()
 
 
-@contextmanager
-def _cut_after(seconds: float | None, connected: socket.socket) -> Iterator[None]:
-    timer = Timer(seconds or 0.0, _cut, (connected,))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+_WATCHDOG = Watchdog()
+
+
+def _cut_after(seconds: float | None, connected: socket.socket) -> AbstractContextManager[None]:
+    return _WATCHDOG.after(seconds or 0.0, partial(_cut, connected))
 
 
 def _cut(connected: socket.socket) -> None:
