@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from syncd.core.errors import HostError, SyncdError
+from syncd.engine.rings import LATE
 from syncd.ports import Ring
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ class Crew:
 
     def _collect(self, key: str, future: "Future[T]") -> Result[T]:
         if not future.done():
-            future.add_done_callback(lambda _: self._ring(f"{key} answered"))
+            future.add_done_callback(lambda _: self._ring(LATE))
             return Late()
         with self._lock:
             if self._running.get(key) is future:

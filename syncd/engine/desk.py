@@ -20,6 +20,7 @@ from syncd.core.errors import PermitLost, SyncdError
 from syncd.core.handshake import SERVER_NAME
 from syncd.core.model import CloseProof, Context, NodeName, OpenProof, ProofState, ProofTarget, Sighting
 from syncd.engine import keystore
+from syncd.engine.rings import PROOF
 from syncd.engine.world import World
 from syncd.ports import Deadline, Listening, Marker, Ring, Stream, now
 
@@ -113,7 +114,7 @@ class Desk:
             self._give_up(f"an error that syncd did not expect ({type(error).__name__})")
         with self._lock:
             self._state = replace(self._state, busy=False, changed=now())
-        self._ring("proof")
+        self._ring(PROOF)
 
     def _give_up(self, trouble: str) -> None:
         with self._lock:
@@ -157,7 +158,7 @@ class Desk:
             new = target.node not in self._sightings
             self._sightings[target.node] = sight
         if new:
-            self._ring("handshake")
+            self._ring(PROOF)
 
     def _close(self, step: CloseProof) -> None:
         self.stop()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from syncd.core.model import (
     FileState,
     Known,
     Memory,
+    NodeName,
     NodePolicy,
     NodeSeen,
     Observed,
@@ -30,6 +31,8 @@ from syncd.engine.world import OwnerRule, World
 from syncd.ports import Deadline, Host, Source, Stored
 
 T = TypeVar("T")
+_RECENT = timedelta(seconds=30)
+"""For how long a look at a node is good enough where nothing outside has rung."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,16 @@ class Looker:
         self._world = world
         self._crew = crew
         self._patience = Patience(Backoff())
+        self._recent: dict[NodeName, Known[_OnNode]] = {}
 
-    def look(self, sighted: Sighted, at: datetime) -> Looked:
-        """Everything that a plan is made from; what could not be looked at is Unknown."""
+    def look(self, sighted: Sighted, at: datetime, *, anew: bool = True) -> Looked:
+        """Everything that a plan is made from; what could not be looked at is Unknown.
+
+        Unless `anew`, a node that was looked at a moment ago is not looked at again.
+        """
+        self._recent = {} if anew else {n: seen for n, seen in self._recent.items() if at - seen.at < _RECENT}
         results = self._crew.each(self._jobs(at), self._world.pace.look)
-        for key, result in results.items():
-            if key.startswith("node ") and isinstance(result, Done | Failed):
-                self._patience.note(key, result.error if isinstance(result, Failed) else None, at)
+        self._note(results, at)
         memory, version = self._memory(results["state"], at)
         policy, permit = self._world.policy, self._world.permit
         seen = Observed(
@@ -76,11 +82,24 @@ class Looker:
         )
         return Looked(seen, version, self._patience.next_try())
 
+    def forget(self, node: NodeName) -> None:
+        """What was seen of a node may have changed: it was written to."""
+        self._recent.pop(node, None)
+
+    def _note(self, results: Mapping[str, Result[object]], at: datetime) -> None:
+        for node in self._world.policy.nodes:
+            match results.get(f"node {node.name}"):
+                case Done(value=_OnNode() as value):
+                    self._recent[node.name] = Known(value, at)
+                    self._patience.note(f"node {node.name}", None, at)
+                case Failed(error=error):
+                    self._patience.note(f"node {node.name}", error, at)
+
     def _jobs(self, at: datetime) -> dict[str, Callable[[], object]]:
         world = self._world
         jobs: dict[str, Callable[[], object]] = {"state": self._load}
         for node in world.policy.nodes:
-            if self._patience.may_try(f"node {node.name}", at):
+            if node.name not in self._recent and self._patience.may_try(f"node {node.name}", at):
                 jobs[f"node {node.name}"] = partial(self._on_node, node)
         for alias, source in world.sources.items():
             jobs[f"source {alias}"] = partial(_published, source, world.pace.call)
@@ -99,11 +118,11 @@ class Looker:
         self, node: NodePolicy, results: Mapping[str, Result[object]], sighted: Sighted, at: datetime
     ) -> NodeSeen:
         seen = sighted.node(node.name, at)
-        found = self._seen(f"node {node.name}", _OnNode, results, at)
+        found = self._recent.get(node.name) or self._seen(f"node {node.name}", _OnNode, results, at)
         if not isinstance(found, Known):
             return replace(seen, file=found, owner=found)
         on_node = found.value
-        return replace(seen, file=_known(on_node.file, at), owner=_known(on_node.owner, at))
+        return replace(seen, file=_known(on_node.file, found.at), owner=_known(on_node.owner, found.at))
 
     def _remote(
         self, alias: Alias, results: Mapping[str, Result[object]], sighted: Sighted, at: datetime

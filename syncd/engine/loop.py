@@ -9,6 +9,7 @@ from time import monotonic
 
 from syncd.core.model import Report
 from syncd.engine.patience import Backoff
+from syncd.engine.rings import AGAIN
 from syncd.ports import now
 
 _LOG = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Loop:
                 return None
             rang, since = tuple(dict.fromkeys(self._rang)), self._first_rang
             self._rang, self._first_rang = [], None
-            return rang or ("again",), since or now()
+            return rang or (AGAIN,), since or now()
 
     def _one(self, rang: tuple[str, ...], since: datetime) -> float | None:
         """A pass; returns the seconds until the next one is due without a bell."""

@@ -13,6 +13,7 @@ from syncd.engine.crew import Crew
 from syncd.engine.desk import Desk
 from syncd.engine.evidence import Evidence
 from syncd.engine.links import Links
+from syncd.engine.rings import PROOF
 from syncd.engine.sighted import Sighted
 from syncd.engine.world import World
 from syncd.ports import Ring, now
@@ -102,7 +103,7 @@ class Prover:
             self._first = False
             self._changed.notify_all()
         if differs:
-            self._ring("proof")
+            self._ring(PROOF)
 
     def _is_stale(self, page: Sighted) -> bool:
         """Whether a proof by handshake changed the cluster since it was looked at."""

@@ -26,6 +26,7 @@ from syncd.engine.crew import Crew, Done, Failed
 from syncd.engine.desk import Desk
 from syncd.engine.look import Looked, Looker
 from syncd.engine.perform import Performer
+from syncd.engine.rings import from_within
 from syncd.engine.sighted import Sighted
 from syncd.engine.world import World
 from syncd.ports import now
@@ -41,9 +42,9 @@ class Reconciler:
         self._looker = Looker(world, crew)
         self._written: SimpleQueue[Written] = SimpleQueue()
 
-    def plan(self, sighted: Sighted, at: datetime) -> tuple[Looked, Plan]:
+    def plan(self, sighted: Sighted, at: datetime, *, anew: bool = True) -> tuple[Looked, Plan]:
         """Read, look, decide, guard: what `syncd plan` prints."""
-        looked = self._looker.look(sighted, at)
+        looked = self._looker.look(sighted, at, anew=anew)
         policy = replace(self._world.policy, owner=self._world.permit.owner)  # known once the permit was asked for
         looked = replace(looked, seen=replace(looked.seen, proof=self._desk.state))
         plan = make_plan(looked.seen, policy, at, self._desk.marker)
@@ -52,7 +53,7 @@ class Reconciler:
     def run(self, sighted: Sighted, rang: tuple[str, ...], cause_at: datetime) -> Report:
         """A whole pass."""
         started = now()
-        looked, plan = self.plan(sighted, started)
+        looked, plan = self.plan(sighted, started, anew=not from_within(rang))
         outcomes = self._act(plan, cause_at)
         outcomes += self._remember(looked, plan, cause_at)
         return Report(plan.cluster, started, now(), looked.seen, plan, outcomes, rang, looked.again)
@@ -65,6 +66,8 @@ class Reconciler:
             return tuple(outcomes)
         outcomes += [performer.perform(step) for step in plan.now if isinstance(step, OpenProof | CloseProof)]
         steps = {f"write {step.node}": step for step in plan.now if isinstance(step, PutFile | FixOwner)}
+        for step in steps.values():
+            self._looker.forget(step.node)
         jobs = {key: partial(self._write, performer, step) for key, step in steps.items()}
         for key, result in self._crew.each(jobs, self._world.pace.act).items():
             match result:

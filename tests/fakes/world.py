@@ -138,11 +138,11 @@ class Syncd:
         self.prover = Prover(world, self.proving, self.desk, lambda _: None)
         self.report: Report | None = None
 
-    def turn(self, passes: int = 1) -> Report:
+    def turn(self, passes: int = 1, rang: tuple[str, ...] = ("test",)) -> Report:
         """The nodes poll, the prover looks, a pass is made."""
         for _ in range(passes):
             self.bench.tick()
-            report = self.reconciler.run(self.prover.sweep(), ("test",), now())
+            report = self.reconciler.run(self.prover.sweep(), rang, now())
             self.prover.tell(report)
             self.report = report
         return report

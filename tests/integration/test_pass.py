@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from syncd.core.errors import HostError, SourceError
-from syncd.core.model import PutFile, Report
+from syncd.core.model import FixOwner, PutFile, Report
 from syncd.core.trust import Rotation
+from syncd.engine.rings import AGAIN, LATE, PROOF
 from syncd.ports import Deadline, now
 from tests.fakes.world import ALIAS, FILE, NAMES, OWNER, Bench, Syncd
 
@@ -47,6 +48,20 @@ def test_a_settled_world_is_left_alone(bench: Bench, syncd: Syncd) -> None:
     assert bench.knife.changes == changes
     assert report.settled
     assert all(report.plan.proven.values())
+
+
+def test_news_of_its_own_does_not_make_it_look_at_the_nodes_again(bench: Bench, syncd: Syncd) -> None:
+    """Else a thousand hosts would be dialed anew for each other's late answers, for ever; what was written is looked at."""
+    syncd.turn(4)
+    drifted = bench.hosts[NAMES[0]].real(FILE)
+    drifted.chmod(0o600)
+    assert not syncd.turn(rang=(LATE, PROOF)).plan.now
+    bench.publish(bench.ca.renew(now()))
+    assert {step.node for step in syncd.turn(rang=(AGAIN,)).plan.now if isinstance(step, PutFile)} == set(NAMES)
+    assert drifted.stat().st_mode & 0o777 == OWNER.mode
+    assert not syncd.turn(rang=(AGAIN,)).plan.now, "each node that was written to was looked at again"
+    drifted.chmod(0o600)
+    assert [type(step) for step in syncd.turn(rang=(LATE, "clock")).plan.now] == [FixOwner]
 
 
 def test_a_new_key_is_added_beside_the_old_one_and_the_old_one_leaves_when_nothing_needs_it(
