@@ -1,0 +1,64 @@
+"""What the daemon costs while nothing happens, and that it then writes nothing."""
+
+import os
+import time
+
+from bench.budgets import budget
+from bench.field import Field, field_of
+from bench.measured import Measured
+
+NODES = 100
+QUIET_SECONDS = 75.0
+"""After the last change: what a change sets off (proofs, handshakes from each node) is not idling."""
+IDLE_SECONDS = 120.0
+"""Two looks at Elasticsearch and the remote, by the default interval."""
+PASSES = 10
+
+
+def measure(nodes: int = NODES, quiet: float = QUIET_SECONDS, idle: float = IDLE_SECONDS) -> Measured:
+    """Measure a daemon that has nothing left to do."""
+    with field_of(nodes) as field:
+        began = time.monotonic()
+        field.daemon.start()
+        field.until_everywhere(began)
+        field.settle(300)
+        field.rotate()
+        field.settle(300)
+        time.sleep(quiet)
+        before = field.written(), field.servers.requests(), field.daemon.cpu()
+        time.sleep(idle)
+        share = (field.daemon.cpu() - before[2]) / idle
+        asked = field.servers.requests() - before[1]
+        slowest, asked_by_passes = _passes(field)
+        changed = {key for key, value in field.written().items() if before[0].get(key) != value}
+        resident = field.daemon.memory()
+    reads = asked["GET"] / nodes * 60 / idle
+    writes = len(changed) + asked["PUT"] + asked["DELETE"]
+    return Measured(
+        rows=(
+            budget("idle_memory").row(resident, f"{min(nodes, NODES)} warm sessions"),
+            budget("idle_cpu").row(share * 100, f"over {idle:g} s"),
+            budget("idle_pass").row(slowest * 1000, f"the slowest of {PASSES}"),
+            budget("idle_writes").row(writes, f"over {idle:g} s and {PASSES} passes", ", ".join(sorted(changed)[:5])),
+            budget("idle_asked").row(reads, f"{dict(asked)} of all nodes over {idle:g} s"),
+            budget("pass_asked").row(asked_by_passes / PASSES, f"over {PASSES} passes"),
+        )
+    )
+
+
+def _passes(field: Field) -> tuple[float, int]:
+    """Seconds of the slowest of some passes with nothing to do; requests to all nodes meanwhile."""
+    slowest, asked = 0.0, field.servers.requests()
+    for _ in range(PASSES):
+        count, total = _passed(field)
+        os.kill(field.daemon.pid, 1)  # SIGHUP: look
+        while (after := _passed(field))[0] == count:
+            time.sleep(0.05)
+        slowest = max(slowest, (after[1] - total) / (after[0] - count))
+    return slowest, (field.servers.requests() - asked).total()
+
+
+def _passed(field: Field) -> tuple[float, float]:
+    """How many passes were made, and their seconds."""
+    count, total = (f"syncd_pass_duration_seconds_{kind}" for kind in ("count", "sum"))
+    return field.daemon.metric(count), field.daemon.metric(total)
