@@ -7,6 +7,7 @@ import sys
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,13 @@ class Daemon:
     # --- its pages
 
     def metric(self, name: str) -> float:
-        """A value of its metrics."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=30) as answer:
-            lines = answer.read().decode().splitlines()
-        return float(next(line.split()[-1] for line in lines if line.startswith(name)))
+        """A value of its metrics; nan where it is not there, as before the first pass."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=30) as answer:
+                lines = answer.read().decode().splitlines()
+        except OSError:
+            return nan
+        return next((float(line.split()[-1]) for line in lines if line.startswith(name)), nan)
 
     def settled(self) -> bool:
         """Whether nothing is left to do or to prove."""

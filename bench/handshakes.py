@@ -18,11 +18,11 @@ from tests.bed.waiting import wait_for
 WANTED = 1000
 KUBELET_SECONDS = 10.0
 """How long the pods of a real remote take to have a new leaf."""
-_FRESH_SECONDS = 0.05
+_FRESH_SECONDS = 0.1
 
 
 class Busy(World):
-    """Nodes that make twenty fresh handshakes a second each."""
+    """Nodes that make ten fresh handshakes a second each."""
 
     def _node_config(self, name: str) -> NodeConfig:
         return replace(super()._node_config(name), fresh_every=_FRESH_SECONDS)

@@ -54,7 +54,7 @@ class Real:
         stack.callback(kube.stop)
         kube.start()
         ca = EckCa.create(now())
-        pair = Pair.start(folder / "es", ca, NODES, paths.NEWEST, ca.pem)
+        pair = Pair.start(folder, ca, NODES, paths.NEWEST, ca.pem)
         stack.callback(pair.stop)
         key, public = make_key(folder)
         hosts = [Sshd(folder / f"sshd-{n}", f"127.0.3.{n}", public) for n in range(1, NODES + 1)]
