@@ -25,7 +25,9 @@ PROPAGATION = (
 )
 IDLE = (
     Budget("idle_memory", "idle, 100 nodes: resident", "MB", 90),
+    Budget("idle_imports", "resident after its imports alone", "MB", None),
     Budget("idle_cpu", "idle, 100 nodes: share of a core", "%", 0.5),
+    Budget("idle_wakeups", "idle, 100 nodes: how often its threads wake up", "a second", None),
     Budget("idle_pass", "a pass with nothing to do, 100 nodes: the slowest", "ms", 1000),
     Budget("idle_writes", "writes while idle: files, settings, objects other than the Lease", "writes", 0),
     Budget("idle_asked", "Elasticsearch requests while idle, 100 nodes", "a minute and node", None),
@@ -39,9 +41,9 @@ THOUSAND = (
 )
 PROVEN = (
     Budget("proven_default", "Secret changed -> proven loaded on 3 real nodes, which poll each 5 s: p95", "s", 6.5),
-    Budget("proven_default_p50", "the same: p50", "s", None),
+    Budget("proven_default_p50", "the same with the poll of 5 s: p50", "s", None),
     Budget("proven_fast", "the same with resource.reload.interval.high: 1s: p95", "s", 2),
-    Budget("proven_fast_p50", "the same: p50", "s", None),
+    Budget("proven_fast_p50", "the same with the poll of 1 s: p50", "s", None),
     Budget("real_same_key", "fresh connections of real nodes failed, same-key renewals", "failed", 0),
     Budget("real_new_key", "the same, new keys with 10 s of kubelet delay", "failed", 0),
 )

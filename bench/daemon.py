@@ -85,8 +85,12 @@ class Daemon:
 
     def memory(self, kind: str = "VmRSS") -> float:
         """MB: VmRSS is resident now, VmHWM the most that ever was."""
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith(kind)).split()[1]) / 1024
+        return _field(Path(f"/proc/{self.pid}/status"), kind) / 1024
+
+    def wakeups(self) -> tuple[int, int]:
+        """How often its threads woke up after they had waited, and how many threads there are."""
+        tasks = list(Path(f"/proc/{self.pid}/task").glob("*/status"))
+        return sum(_field(task, "voluntary_ctxt_switches") for task in tasks), len(tasks)
 
 
 def all_proven(rows: list[dict[str, Any]], file_of: Callable[[str], Path], nodes: int, ca: Cert) -> bool:
@@ -97,3 +101,17 @@ def all_proven(rows: list[dict[str, Any]], file_of: Callable[[str], Path], nodes
 def _proven(row: dict[str, Any], file: Path, ca: Cert) -> bool:
     certs = read_trust_file(file.read_bytes()).certs
     return ca in certs and row["loaded"].startswith("proven") and row["bundle"] == bundle_digest(certs)[:16]
+
+
+def imported() -> float:
+    """MB that are resident when a process has imported what the daemon does, and nothing more."""
+    code = "import syncd.cli.daemon; print(open('/proc/self/status').read())"
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    return int(next(line for line in said.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+def _field(path: Path, name: str) -> int:
+    """A number of a status file of /proc; nothing where the thread has ended meanwhile."""
+    with suppress(OSError):
+        return int(next(line for line in path.read_text().splitlines() if line.startswith(name)).split()[1])
+    return 0

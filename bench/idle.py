@@ -4,6 +4,7 @@ import os
 import time
 
 from bench.budgets import budget
+from bench.daemon import imported
 from bench.field import Field, field_of
 from bench.measured import Measured
 
@@ -25,19 +26,25 @@ def measure(nodes: int = NODES, quiet: float = QUIET_SECONDS, idle: float = IDLE
         field.rotate()
         field.settle(300)
         time.sleep(quiet)
-        before = field.written(), field.servers.requests(), field.daemon.cpu()
+        world, asked_before = field.written(), field.servers.requests()
+        cpu, woken = field.daemon.cpu(), field.daemon.wakeups()[0]
         time.sleep(idle)
-        share = (field.daemon.cpu() - before[2]) / idle
-        asked = field.servers.requests() - before[1]
+        share = (field.daemon.cpu() - cpu) / idle
+        wakeups, threads = field.daemon.wakeups()
+        asked = field.servers.requests() - asked_before
         slowest, asked_by_passes = _passes(field)
-        changed = {key for key, value in field.written().items() if before[0].get(key) != value}
-        resident = field.daemon.memory()
+        changed = {key for key, value in field.written().items() if world.get(key) != value}
+        resident, imports = field.daemon.memory(), imported()
+    a_second = (wakeups - woken) / idle
     reads = asked["GET"] / nodes * 60 / idle
     writes = len(changed) + asked["PUT"] + asked["DELETE"]
+    sleepless = f"its {threads} threads wake up {a_second:.0f} times a second"
     return Measured(
         rows=(
-            budget("idle_memory").row(resident, f"{min(nodes, NODES)} warm sessions"),
-            budget("idle_cpu").row(share * 100, f"over {idle:g} s"),
+            budget("idle_memory").row(resident, f"{threads} threads", f"{imports:.0f} MB are there after the imports"),
+            budget("idle_imports").row(imports),
+            budget("idle_cpu").row(share * 100, f"over {idle:g} s", sleepless),
+            budget("idle_wakeups").row(a_second, f"{threads} threads"),
             budget("idle_pass").row(slowest * 1000, f"the slowest of {PASSES}"),
             budget("idle_writes").row(writes, f"over {idle:g} s and {PASSES} passes", ", ".join(sorted(changed)[:5])),
             budget("idle_asked").row(reads, f"{dict(asked)} of all nodes over {idle:g} s"),

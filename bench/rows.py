@@ -75,4 +75,5 @@ class Row:
     @property
     def line(self) -> str:
         """As a row of the page's table."""
-        return f"| {self.budget.what} | {self.shown} | {self.budget.shown} | {self.verdict} | {self.reason} |"
+        cells = (self.budget.what, self.shown, self.budget.shown, self.verdict, self.reason)
+        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
