@@ -46,8 +46,8 @@ def main(names: list[str]) -> int:
         measured.save(name)
         for row in measured.rows:
             print(f"  {row.line}", flush=True)
+        page.write()  # what was measured is not lost with a later part
         whole = whole and all(row.value is not None for row in measured.rows)
-    page.write()
     return 0 if whole else 1
 
 

@@ -68,15 +68,18 @@ class Field:
                     del waiting[name]
             time.sleep(pause)
             if time.monotonic() - began > _MOST_SECONDS:
-                raise TimeoutError(f"{len(waiting)} files have not the new CA after {_MOST_SECONDS:g} s")
+                raise TimeoutError(self._behind(len(waiting)))
         return time.monotonic() - began
+
+    def _behind(self, count: int) -> str:
+        return f"after {_MOST_SECONDS:g} s {count} of {len(self.hosts.servers)} files had not the new CA"
 
     def settle(self, seconds: float) -> None:
         """Wait until nothing is left to do or to prove."""
         end = time.monotonic() + seconds
         while not self.daemon.settled():
             if time.monotonic() > end:
-                raise TimeoutError(f"the daemon did not settle in {seconds:g} s; log {self.folder / 'syncd.log'}")
+                raise TimeoutError(f"the daemon did not settle in {seconds:g} s")
             time.sleep(0.1)  # a page of the daemon costs the time of the daemon
 
     def written(self) -> dict[str, object]:

@@ -27,7 +27,7 @@ class Budget:
             return "-"
         return f"at {'least' if self.least else 'most'} {self.bound:g} {self.unit}"
 
-    def row(self, value: float, detail: str = "", why: str = "") -> "Row":
+    def row(self, value: float | None, detail: str = "", why: str = "") -> "Row":
         """What was measured; `why` is told where the budget is not met."""
         return Row(self, value, detail, why)
 
