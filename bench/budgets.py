@@ -19,6 +19,7 @@ PROPAGATION = (
         "floor", "the same, against bare paramiko (warm sessions, the same promises, no daemon)", "times its time", None
     ),
     Budget("floor_p50", "bare paramiko on the same 50 hosts: p50", "ms", None),
+    Budget("floor_cpu", "CPU time of bare paramiko per host", "ms", None),
     Budget("cpu_written", "CPU time of the daemon per host, from the Secret until it is on all disks", "ms", None),
     Budget("cpu_settled", "the same, until all is proven and settled", "ms", None),
     Budget("cold_start", "start of the daemon -> on 50 disks (imports, connects, writes)", "s", None),

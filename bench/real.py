@@ -197,9 +197,14 @@ def _handshakes(key: str, real: Real, daemon: Daemon, wanted: int, kubelet: floa
             time.sleep(kubelet)
             real.pair.serve(real.ca)
             real.await_proof(daemon)
-            wait_for(lambda before=before: real.served() != before, 30, "the remote's new leaf")  # type: ignore[misc]
-            used = fresh.rounds
-            wait_for(lambda used=used: fresh.rounds > used + 1, 60, "fresh connections to it")  # type: ignore[misc]
+            _await_use(real, fresh, before)
             rotated += 1
     why = "; ".join(fresh.failures[:3])
     return budget(key).row(len(fresh.failures), f"of {fresh.made} during {rotated} rotations", why)
+
+
+def _await_use(real: Real, fresh: Fresh, before: str) -> None:
+    """Wait until the remote presents another leaf than before, and a whole round of fresh connections has met it."""
+    wait_for(lambda: real.served() != before, 30, "the remote's new leaf")
+    used = fresh.rounds
+    wait_for(lambda: fresh.rounds > used + 1, 60, "fresh connections to it")
