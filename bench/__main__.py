@@ -2,6 +2,7 @@
 
 import os
 import platform
+import signal
 import sys
 import time
 import traceback
@@ -40,6 +41,7 @@ def main(names: list[str]) -> int:
     if unknown := [name for name in names if name not in PARTS]:
         print(f"no part {unknown[0]}; there are: {', '.join(PARTS)}")
         return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it: the servers that it started end, too
     whole = True
     for name in names or PARTS:
         measured = run(name)
