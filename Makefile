@@ -26,7 +26,7 @@ lint: $(STAMP)    ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)   ## measure the budgets, and the peers, into bench/RESULTS.md (15 minutes)
+bench: $(STAMP)   ## measure the budgets, and the peers, into bench/RESULTS.md (about 20 minutes)
 	$(BIN)/python -m bench
 
 bed: $(STAMP)     ## build the real servers (kube-apiserver, etcd, Elasticsearch) into a cache folder

@@ -1,70 +1,84 @@
-"""`make bench`: measure, print, and write bench/RESULTS.md with its picture."""
+"""`make bench`: measure, print, and write bench/RESULTS.md with its picture. `python -m bench PART...`: some parts of it."""
 
-import json
 import os
 import platform
-import subprocess
-from collections.abc import Iterable
-from pathlib import Path
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from bench.compare import Figures, compare
-from bench.propagation import Row, measure
-from bench.ways import peer_versions, peers_python
+from bench import copying, handshakes, idle, page, propagation, real, thousand, ways
+from bench.budgets import PARTS
+from bench.measured import Measured
 from syncd.ports import now
-
-HERE = Path(__file__).parent
-_INTRODUCTION = """\
-# Measured
-
-`make bench` writes this page. Hosts are real OpenSSH servers on loopback; they, the daemon and the peers share the same
-cores, so compare the ratios. Only syncd compares what was there, fsyncs, renames and reads back; the peers overwrite.
-"""
+from tests.bed import missing, paths
 
 
-def main() -> None:
-    """All of it: about fifteen minutes."""
-    figures = compare()
-    rows = measure()
-    rows += _against_peers(figures, rows[0].value / 1000)
-    _draw(figures)
-    (HERE / "RESULTS.md").write_text("\n".join(_page(figures, rows)))
-    print(f"written: {HERE / 'RESULTS.md'}")
+@dataclass(frozen=True)
+class Part:
+    """How a part is measured, and what the machine must have for it (`tests/bed/missing.py`)."""
+
+    measure: Callable[[], Measured]
+    needs: tuple[str, ...] = ()
+    peers: bool = False
+    elasticsearch: bool = False
 
 
-def _page(figures: Figures, rows: list[Row]) -> Iterable[str]:
-    yield _INTRODUCTION
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    yield f"{now():%Y-%m-%d}; {machine}; {', '.join(peer_versions())}\n"
-    yield "## syncd's budgets\n\n| what | measured | budget | |\n| --- | --- | --- | --- |"
-    yield from (f"| {row.what} | {row.shown} | {row.budget} | {row.verdict} |" for row in rows)
-    counts = sorted(figures["syncd"])
-    yield "\n## One small file to many hosts (seconds; times syncd's in brackets)\n"
-    yield "| way | " + " | ".join(f"{count} hosts" for count in counts) + " |\n| --- |" + " --- |" * len(counts)
-    for kind in ("cold", "warm"):
-        for way, by_count in figures.items():
-            if kind in by_count[counts[0]]:
-                cells = (_cell(by_count[count][kind], figures["syncd"][count][kind]) for count in counts)
-                yield f"| {way}, {kind} | " + " | ".join(cells) + " |"
-    yield "\n![seconds against number of hosts](propagation.svg)\n"
+MEASURES = {
+    "copying": Part(copying.measure, ("sshd",), peers=True),
+    "propagation": Part(propagation.measure, ("sshd",), peers=True),
+    "idle": Part(idle.measure, ("sshd",)),
+    "thousand": Part(thousand.measure, ("sshd",)),
+    "proven": Part(real.measure, ("sshd", "kube", "elasticsearch"), elasticsearch=True),
+    "handshakes": Part(handshakes.measure),
+}
 
 
-def _against_peers(figures: Figures, propagated: float) -> Iterable[Row]:
-    """The budgets that are ratios to a peer, on the largest number of hosts."""
-    most = max(figures["syncd"])
-    cold = {way: by_count[most]["cold"] for way, by_count in figures.items()}
-    yield Row(f"{most} hosts cold, against parallel-ssh cold", cold["syncd"] / cold["parallel-ssh"], "times", 1.2)
-    ansible = cold["ansible copy"] / propagated
-    yield Row("ansible copy, against Secret changed -> on all disks", ansible, "times as long", 100, least=True)
+def main(names: list[str]) -> int:
+    """All parts, or those named; 1 if one of them could not be measured, 2 if there is no such part."""
+    if unknown := [name for name in names if name not in PARTS]:
+        print(f"no part {unknown[0]}; there are: {', '.join(PARTS)}")
+        return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it: the servers that it started end, too
+    whole = True
+    for name in names or PARTS:
+        measured = run(name)
+        measured.save(name)
+        for row in measured.rows:
+            print(f"  {row.line}", flush=True)
+        page.write()  # what was measured is not lost with a later part
+        whole = whole and all(row.value is not None for row in measured.rows)
+    return 0 if whole else 1
 
 
-def _cell(seconds: float, ours: float) -> str:
-    return f"{seconds:.2f} ({seconds / ours:.1f}x)"
+def run(name: str) -> Measured:
+    """One part; what keeps it from being measured is told in its rows."""
+    part = MEASURES[name]
+    print(f"{name} ...", flush=True)
+    if lacks := missing.of(*part.needs):
+        return replace(Measured.nothing(name, "; ".join(lacks)), date=f"{now():%Y-%m-%d}", on=_machine())
+    began = time.monotonic()
+    try:
+        measured = part.measure()
+        if measured.figures:
+            page.draw(measured.figures, ways.peers_python())
+    except Exception as error:  # noqa: BLE001 - the other parts are measured, and this one's rows say what happened
+        traceback.print_exc()
+        measured = Measured.nothing(name, f"{type(error).__name__}: {error}".replace("\n", " ")[:300])
+    on = ", ".join([_machine(), *_versions(part)])
+    return replace(measured, date=f"{now():%Y-%m-%d}", on=on, took=time.monotonic() - began)
 
 
-def _draw(figures: Figures) -> None:
-    command = [str(peers_python()), str(HERE / "peers" / "draw.py"), str(HERE / "propagation.svg")]
-    subprocess.run(command, input=json.dumps(figures), text=True, check=True)
+def _machine() -> str:
+    return f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+
+
+def _versions(part: Part) -> list[str]:
+    peers = list(ways.peer_versions()) if part.peers else []
+    return peers + ([f"Elasticsearch {paths.NEWEST}", f"Kubernetes {paths.KUBE_VERSION}"] if part.elasticsearch else [])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

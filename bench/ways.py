@@ -1,7 +1,7 @@
 """Ways to put one small file on many hosts: syncd's own SSH layer and its peers, each measured on the same hosts.
 
 `cold` is from nothing (connect, authenticate, copy); `warm` is one more copy over connections that are open already.
-Only syncd's way checks what was there, writes beside, fsyncs, renames and reads back; the peers overwrite.
+Only syncd and bare paramiko check what was there, write beside, fsync, rename and read back; the others overwrite.
 """
 
 import json
@@ -15,6 +15,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+from bench.bare import PARALLEL, Bare
 from bench.hosts import Hosts
 from syncd.adapters.ssh import SshFleet, SshSettings
 from syncd.core.bundle import Digest
@@ -24,14 +25,13 @@ from syncd.ports import Deadline
 CACHE = Path.home() / ".cache" / "syncd-bench"
 PEERS = ("parallel-ssh", "asyncssh", "ansible-core", "matplotlib")
 _SECONDS = 300.0
-_PARALLEL = 64
 
 
 def syncd(hosts: Hosts, content: bytes) -> dict[str, float]:
-    """The SSH adapter as the daemon uses it: a crew of threads, a session for each host."""
+    """The SSH adapter as the daemon uses it: a crew of threads, and as many warm sessions as by default."""
     addresses = {NodeName(name): (server.address, server.port) for name, server in hosts.servers.items()}
     known = str(hosts.folder / "known_hosts")
-    fleet = SshFleet(SshSettings("root", known, str(hosts.key), warm=len(addresses)), addresses)
+    fleet = SshFleet(SshSettings("root", known, str(hosts.key)), addresses)
     owner = Ownership(os.getuid(), os.getgid(), 0o640)
 
     def put(name: NodeName, new: bytes) -> None:
@@ -40,12 +40,22 @@ def syncd(hosts: Hosts, content: bytes) -> dict[str, float]:
         fleet.host(name).put(str(path), new, owner, expect, Deadline.after(_SECONDS))
 
     def everywhere(new: bytes) -> None:
-        with ThreadPoolExecutor(min(_PARALLEL, len(addresses))) as pool:
+        with ThreadPoolExecutor(min(PARALLEL, len(addresses))) as pool:
             list(pool.map(put, addresses, [new] * len(addresses)))
 
     took = {"cold": timed(lambda: everywhere(content)), "warm": timed(lambda: everywhere(content + b"#\n"))}
     fleet.close()
     return took
+
+
+def bare_paramiko(hosts: Hosts, content: bytes) -> dict[str, float]:
+    """The library under syncd, with the same promises and nothing else: the floor."""
+    bare = Bare(hosts)
+    try:
+        cold = timed(lambda: bare.everywhere(content))
+        return {"cold": cold, "warm": timed(lambda: bare.everywhere(content + b"#\n"))}
+    finally:
+        bare.close()
 
 
 def scp(hosts: Hosts, content: bytes) -> dict[str, float]:
@@ -109,6 +119,7 @@ def parallel_ssh(hosts: Hosts, content: bytes) -> dict[str, float]:
 
 WAYS: dict[str, Callable[[Hosts, bytes], dict[str, float]]] = {
     "syncd": syncd,
+    "bare paramiko": bare_paramiko,
     "parallel-ssh": parallel_ssh,
     "asyncssh": asyncssh,
     "scp": scp,
