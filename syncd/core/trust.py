@@ -1,24 +1,28 @@
 """Java's rules for what verifies, and what kind of change a new CA is.
 
-Elasticsearch verifies with the JDK's PKIX code, which differs from OpenSSL's and Go's: a trust anchor's validity is not
-looked at, an anchor whose SKI is unlike the child's AKI is skipped, a trusted intermediate is anchor enough. The rows
-of tests/unit/test_trust.py were decided by a real Elasticsearch 8.19.21 on JDK 17.
+Elasticsearch verifies with the JDK's PKIX code, which differs from OpenSSL's and Go's: an anchor's dates, path length and
+name constraints are not looked at, an anchor whose SKI is unlike the child's AKI is skipped, a trusted intermediate is
+anchor enough, a trusted leaf is accepted for ever. `core.paths` has the rules; docs/trust.md has a row for each, put to a
+real Elasticsearch 8.19.21 and 8.14.3 on JDK 17 by tests/e2e/test_java_rules.py.
+
+Where a node's answer cannot be known, the answer here is no, never a wrong yes:
+
+* SHA-1, RSA below 2048 bits and DSA: security properties and versions of the JDK differ;
+* policy constraints, and name constraints on other names than hosts, addresses and subjects, are not judged;
+* of several anchors that fit, all must be CAs, since Java takes any one of them.
+
+Taken for granted: the JDK's own limits (chains of ten, five CAs where a path is sought), no revocation checks,
+`verification_mode: certificate` (no host name), TLS 1.3 or a cipher suite in which the leaf signs.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
-from itertools import pairwise
 from typing import Literal
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-
 from syncd.core.bundle import Cert
-
-_DEPTH = 8
-"""More certificates than any real chain has; ends loops of cross-signed CAs."""
+from syncd.core.paths import find
 
 
 class Rotation(StrEnum):
@@ -48,7 +52,7 @@ class Trust:
     reason: Literal["ok", "untrusted", "expired", "not_yet_valid"]
     text: str
     until: datetime | None = None
-    """The end of the first certificate of the path to expire. Anchors do not count: Java ignores their dates."""
+    """The end of the first certificate of the path to expire. What is trusted does not count: Java ignores its dates."""
 
 
 def classify(old_key: str, old_ski: str | None, new: Cert, *, other_object: bool = False) -> Rotation:
@@ -59,98 +63,32 @@ def classify(old_key: str, old_ski: str | None, new: Cert, *, other_object: bool
 
 
 def verifies(chain: Sequence[Cert], anchors: Iterable[Cert], now: datetime) -> Trust:
-    """Whether a node that trusts the anchors accepts a chain (leaf first) at a moment.
-
-    As `sun.security.validator.PKIXValidator` does it, with `verification_mode: certificate` (no host name).
-    """
-    leaf = chain[0]
-    trusted = tuple(anchors)
-    if not leaf.not_before <= now <= leaf.not_after:
-        return _outside(leaf, now)
+    """Whether a node that trusts the anchors accepts a chain (leaf first) at a moment, with certificate verification."""
+    leaf, trusted = chain[0], frozenset(anchors)
     if leaf in trusted:
-        return Trust(ok=True, reason="ok", text="the leaf itself is trusted", until=leaf.not_after)
-    ends = list(_paths(leaf, _Search(_usable(chain, trusted), trusted, now), leaf.not_after))
-    if ends:
-        return Trust(ok=True, reason="ok", text=f"{leaf.short} verifies", until=max(ends))
-    return Trust(ok=False, reason="untrusted", text=_why_not(chain, trusted))
+        return Trust(ok=True, reason="ok", text="the leaf itself is trusted")
+    if outside := _outside(leaf, "leaf", now):
+        return outside
+    found = find(tuple(chain), trusted)
+    good = [_end(path) for path in found.paths if not any(_outside(cert, "", now) for cert in path)]
+    if good:
+        return Trust(ok=True, reason="ok", text=f"{leaf.short} verifies", until=max(good))
+    for path in found.paths:
+        for cert in path:
+            if outside := _outside(cert, "intermediate CA", now):
+                return outside
+    return Trust(ok=False, reason="untrusted", text=found.refusal)
 
 
-def _usable(chain: Sequence[Cert], anchors: tuple[Cert, ...]) -> tuple[Cert, ...]:
-    """The presented CAs that a path may go through.
-
-    In an ordered chain, a certificate with the name and key of a trusted one ends the path below it: the trusted one is
-    judged instead, with its own SKI (`PKIXValidator.engineValidate`).
-    """
-    trusted = {(anchor.subject, anchor.key) for anchor in anchors}
-    for below, cert in pairwise(chain):
-        if below.issuer != cert.subject:
-            break
-        if (cert.subject, cert.key) in trusted:
-            return tuple(chain[1 : chain.index(cert)])
-    return tuple(chain[1:])
+def _end(path: Sequence[Cert]) -> datetime:
+    return min(cert.not_after for cert in path)
 
 
-@dataclass(frozen=True, slots=True)
-class _Search:
-    """What a path may be made of."""
-
-    pool: tuple[Cert, ...]
-    anchors: tuple[Cert, ...]
-    now: datetime
-    below: int = 0
-    """How many CAs of the path are below the certificate that an issuer is sought for."""
-
-    def above(self, cert: Cert) -> "_Search":
-        """The search for the issuer of a CA of the pool."""
-        return replace(self, pool=tuple(other for other in self.pool if other != cert), below=self.below + 1)
-
-
-def _paths(child: Cert, search: _Search, until: datetime) -> Iterable[datetime]:
-    """The end of validity of each path from a certificate to an anchor."""
-    for anchor in search.anchors:
-        if _may_issue(anchor, child, search.below):
-            yield until
-    if search.below >= _DEPTH:
-        return
-    for middle in search.pool:
-        valid = middle.not_before <= search.now <= middle.not_after
-        if valid and _may_issue(middle, child, search.below):
-            yield from _paths(middle, search.above(middle), min(until, middle.not_after))
-
-
-def _may_issue(issuer: Cert, child: Cert, below: int) -> bool:
-    return (
-        issuer.subject == child.issuer
-        and issuer.is_ca
-        and issuer.signs
-        and (issuer.path_length is None or issuer.path_length >= below)
-        and not (issuer.ski and child.aki and issuer.ski != child.aki)
-        and _signed(child, issuer)
-    )
-
-
-@lru_cache(maxsize=4096)  # pure, and asked again in every pass for every node
-def _signed(child: Cert, issuer: Cert) -> bool:
-    try:
-        child.x509.verify_directly_issued_by(issuer.x509)
-    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
-        return False
-    return True
-
-
-def _outside(leaf: Cert, now: datetime) -> Trust:
-    if now > leaf.not_after:
-        text = f"the leaf {leaf.short} ended {leaf.not_after:%Y-%m-%d %H:%M}Z"
-        return Trust(ok=False, reason="expired", text=text, until=leaf.not_after)
-    text = f"the leaf {leaf.short} is not valid before {leaf.not_before:%Y-%m-%d %H:%M}Z; check the clocks"
-    return Trust(ok=False, reason="not_yet_valid", text=text)
-
-
-def _why_not(chain: Sequence[Cert], anchors: tuple[Cert, ...]) -> str:
-    top = chain[-1]
-    issuer = top.issuer if len(chain) == 1 else top.subject
-    same = [anchor.short for anchor in anchors if anchor.subject == issuer]
-    if same:
-        names = ", ".join(same)
-        return f"the chain ends in {top.short} ({issuer}), which is not the trusted {names} of the same name"
-    return f"nothing trusted is called {issuer}"
+def _outside(cert: Cert, what: str, now: datetime) -> Trust | None:
+    if now > cert.not_after:
+        text = f"the {what} {cert.short} ended {cert.not_after:%Y-%m-%d %H:%M}Z"
+        return Trust(ok=False, reason="expired", text=text, until=cert.not_after)
+    if now < cert.not_before:
+        text = f"the {what} {cert.short} is not valid before {cert.not_before:%Y-%m-%d %H:%M}Z; check the clocks"
+        return Trust(ok=False, reason="not_yet_valid", text=text)
+    return None

@@ -4,11 +4,14 @@ An ordinary same-key renewal breaks nothing even where nobody copies it, and mus
 breaks new connections at once, although sockets that were opened before go on working for days and hide it.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from syncd.core.model import Absent, Alias, Known, NodeSeen, Presented, RemoteSeen, Unknown, Verdict
 from syncd.core.trust import Trust, verifies
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+"""The end of what is trusted itself."""
 
 
 def judge(node: NodeSeen, alias: Alias, remote: RemoteSeen, now: datetime) -> Verdict | None:
@@ -31,7 +34,7 @@ def _trust(node: NodeSeen, alias: Alias, remote: RemoteSeen, now: datetime) -> T
     bad = [result for result in results if not result.ok]
     if bad:
         return bad[0]
-    return min(results, key=lambda result: result.until or now, default=None)
+    return min(results, key=lambda result: result.until or _NEVER, default=None)
 
 
 def _met(node: NodeSeen, alias: Alias, remote: RemoteSeen) -> tuple[Presented, ...]:

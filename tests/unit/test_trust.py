@@ -1,13 +1,18 @@
-"""Java's rules: the truth table that a real Elasticsearch 8.19.21 on JDK 17 decided, row by row."""
+"""Java's rules: the table that real nodes decided (tests/e2e/test_java_rules.py), and what a table cannot hold."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
 
 import pytest
+from cryptography import x509
 
-from syncd.core.bundle import Cert
 from syncd.core.trust import Rotation, classify, verifies
-from syncd.demo.pki import EckCa, Leaf
+from syncd.demo.pki import EckCa
+from syncd.ports import now
+from tests.java_rules import ROWS, tables
+from tests.java_rules.issue import ca, ec_key, leaf
+from tests.java_rules.row import Row
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=375)
@@ -20,32 +25,70 @@ OTHER = CA.rekey(NOW - timedelta(days=1))
 OTHER_SKI = CA.renew(NOW, ski=b"another key id 12345")
 
 
-def chain(leaf: Leaf, *, alone: bool = False) -> tuple[Cert, ...]:
-    return leaf.chain[:1] if alone else leaf.chain
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_verdicts_are_those_of_a_real_node(row: Row) -> None:
+    """Or no, where a row says why not every node can be known to accept."""
+    trust = verifies([made.cert for made in row.chain], [made.cert for made in row.anchors], now())
+    assert trust.ok is (row.accepted and not row.caution), trust.text
+    assert trust.text
 
 
-@pytest.mark.parametrize(
-    ("trusted", "presented", "accepted"),
-    [
-        pytest.param([CA], chain(LEAF), True, id="the right CA"),
-        pytest.param([CA], chain(LEAF, alone=True), True, id="the right CA, leaf alone"),
-        pytest.param([EXPIRED_CA], chain(RENEWED_LEAF), True, id="an expired CA, renewed with the same key"),
-        pytest.param([EXPIRED_CA], chain(RENEWED_LEAF, alone=True), True, id="the same, leaf alone"),
-        pytest.param([OTHER], chain(LEAF), False, id="a CA of the same subject with another key"),
-        pytest.param([OTHER, CA], chain(LEAF), True, id="both CAs of one subject, the second is right"),
-        pytest.param([OTHER_SKI], chain(LEAF), False, id="the right key under another SKI"),
-        pytest.param([OTHER_SKI], chain(LEAF, alone=True), False, id="the same, leaf alone"),
-        pytest.param([OTHER_SKI], chain(CA.leaf(now=NOW, with_aki=False)), True, id="the same, leaf without AKI"),
-        pytest.param([CA], chain(CA.leaf(now=LONG_AGO)), False, id="an expired leaf"),
-    ],
-)
-def test_verdicts_are_those_of_a_real_node(trusted: list[EckCa], presented: tuple[Cert, ...], accepted: bool) -> None:
-    assert verifies(presented, [ca.cert for ca in trusted], NOW).ok is accepted
+def test_of_two_anchors_that_fit_both_must_be_cas() -> None:
+    """Java takes any one of them, and its choice differs from load to load: no row can hold it."""
+    root, same = ca("root"), ca("root", ca=False)
+    assert not verifies([leaf(root).cert], [root.cert, same.cert], now()).ok
 
 
-def test_an_anchor_must_be_a_ca() -> None:
-    not_a_ca = replace(CA.cert, is_ca=False)
-    assert not verifies(LEAF.chain, [not_a_ca], NOW).ok
+def test_a_wildcard_that_stands_for_an_excluded_host_is_refused() -> None:
+    """JDK 17 accepts it, newer ones do not."""
+    rule = x509.NameConstraints(None, [x509.DNSName("one.eck.example")])
+    root = ca("root")
+    middle = ca("middle", root, more=((rule, True),))
+    own = leaf(middle, names=(x509.DNSName("*.eck.example"),))
+    assert not verifies([own.cert, middle.cert], [root.cert], now()).ok
+
+
+def test_names_that_are_not_judged_are_refused_where_they_are_constrained() -> None:
+    rule = x509.NameConstraints([x509.RFC822Name("eck.example")], None)
+    root = ca("root")
+    middle = ca("middle", root, more=((rule, True),))
+    mail = leaf(middle, names=(x509.RFC822Name("a@eck.example"),))
+    assert not verifies([mail.cert, middle.cert], [root.cert], now()).ok
+    assert verifies([leaf(middle).cert, middle.cert], [root.cert], now()).ok
+
+
+def test_an_intermediate_that_ended_is_told_as_that() -> None:
+    root = ca("root")
+    middle = ca("middle", root, days=(-400, -10))
+    trust = verifies([leaf(middle).cert, middle.cert], [root.cert], now())
+    assert (trust.ok, trust.reason) == (False, "expired")
+    assert middle.cert.short in trust.text
+
+
+def test_a_leaf_that_is_trusted_itself_is_so_for_ever() -> None:
+    own = leaf(None)
+    trust = verifies([own.cert], [own.cert], now() + timedelta(days=4000))
+    assert (trust.ok, trust.until) == (True, None)
+
+
+def test_a_chain_verifies_until_its_first_certificate_ends() -> None:
+    root = ca("root")
+    middle = ca("middle", root, days=(-1, 9))
+    assert verifies([leaf(middle).cert, middle.cert], [root.cert], now()).until == middle.cert.not_after
+
+
+def test_a_crafted_chain_costs_no_more_than_a_moment() -> None:
+    """Nine CAs of one name and key, each signed by each, out of order: the most that a peer can present."""
+    many = [ca("same", days=(-1, 300 + number)) for number in range(9)]
+    chain = [leaf(many[0], "leaf").cert, ca("stranger").cert, *(made.cert for made in many[:8])]
+    began = perf_counter()
+    assert not verifies(chain, [ca("same", key=ec_key("another")).cert], now()).ok
+    assert perf_counter() - began < 20
+
+
+def test_the_page_shows_this_very_table() -> None:
+    page = Path(__file__).parents[2] / "docs/trust.md"
+    assert tables() in page.read_text(), "python -m tests.java_rules prints what belongs there"
 
 
 def test_nothing_trusted_means_nothing_verifies() -> None:
