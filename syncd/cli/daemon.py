@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Event
+from queue import SimpleQueue
 
 from syncd.adapters.bells import FileBell
 from syncd.adapters.kubernetes import ObjectWatch
@@ -110,7 +110,7 @@ class Daemon:
         self._running: dict[str, Running] = {}
         self._telemetry = Telemetry(version(), names, patience, self._counts)
         self._server = Server(whole.telemetry.listen, self._telemetry.pages())
-        self._wake = Event()
+        self._wake: SimpleQueue[None] = SimpleQueue()  # unlike an Event, safe to use from a signal handler
         self._stopping = False
 
     @property
@@ -123,15 +123,14 @@ class Daemon:
         _one_arena()
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
-        signal.signal(signal.SIGHUP, lambda *_: self._wake.set())
+        signal.signal(signal.SIGHUP, lambda *_: self._wake.put(None))
         bell = FileBell([str(self.path.absolute())], "configuration")
         self._server.start()
         self._begin(self._wire(self._live.current))
-        bell.start(lambda _: self._wake.set())
+        bell.start(lambda _: self._wake.put(None))
         _LOG.info("syncd %s keeps %s; telemetry on port %d", version(), ", ".join(self._running), self.port)
         while not self._stopping:
-            self._wake.wait()
-            self._wake.clear()
+            self._wake.get()
             if not self._stopping:
                 self._refresh()
         bell.stop()
@@ -145,7 +144,7 @@ class Daemon:
 
     def _on_stop(self, *_: object) -> None:
         self._stopping = True
-        self._wake.set()
+        self._wake.put(None)
 
     def _wire(self, whole: config.Config) -> dict[str, tuple[Wired, int]]:
         """Every cluster's world, connected to nothing yet. Raises SyncdError where a file that it names is not usable."""
