@@ -31,7 +31,7 @@ def main() -> int:
     ledger.note(f"seed {asked.seed}, folder {folder}")
     try:
         with run_world(folder, asked.seed, ledger) as world:
-            run(world, asked.seconds, asked.only, each_once=asked.each_once)
+            run(world, asked.seconds, asked.only, each_once=asked.each_once, go_on=asked.go_on)
     except KeyboardInterrupt:
         ledger.note("interrupted")
     except Exception as error:
@@ -60,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     seed = random.randrange(10**6)  # noqa: S311 - guards nothing
     parser.add_argument("--seed", type=int, default=seed, help="of the choice of faults")
     parser.add_argument("--each-once", action="store_true", help="make each fault once, and end")
+    parser.add_argument("--go-on", action="store_true", help="go on when something did not hold")
     names = [fault.name for fault in FAULTS]
     parser.add_argument("--only", action="append", default=[], choices=names, metavar="FAULT", help=", ".join(names))
     parser.add_argument("--report", type=Path, help="write the tables to this file, too")
