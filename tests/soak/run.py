@@ -20,7 +20,8 @@ def run(world: World, seconds: float, names: list[str], *, each_once: bool, go_o
     """Until the time is over or each was made once, or something is not as it must be, unless asked to go on."""
     world.ledger.note("starting the daemon")
     world.site.start()
-    wait_for(lambda: not unwell(world, now()), 120, "onboarding settled", 0.5)
+    began = now()
+    wait_for(lambda: not unwell(world, began), 120, "onboarding settled", 0.5)
     with watching(world):
         for fault in _choose(world, seconds, names, each_once=each_once):
             _one(world, fault)
