@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from tests.bed.site import NS, SECRET
 from tests.bed.waiting import wait_for
 from tests.soak.fault import Fault
-from tests.soak.world import World
+from tests.soak.world import WITHIN, World
 
 
 @contextmanager
@@ -22,9 +22,9 @@ def renewal_with_the_same_key(world: World) -> Iterator[None]:
 def new_key(world: World) -> Iterator[None]:
     """The leaf follows after a kubelet's delay, whether or not anybody is ready."""
     world.publish("new key")
-    world.linger(2, 10)
+    delay = world.linger(2, 10)
     world.serve()
-    world.reached(set(world.names))
+    world.reached(set(world.names), WITHIN - delay)
     yield
 
 

@@ -16,8 +16,8 @@ from tests.bed.elasticsearch import EsRefusedError
 from tests.bed.small import SmallNode
 from tests.soak.world import Member, World
 
-_BOTH_SECONDS = 3.0
-"""For so long two daemons may say at once that they hold: a page tells of the last pass."""
+_BOTH_SECONDS = 8.0
+"""For so long two daemons may say at once that they hold: a page tells of the last pass, and there is one each 5 s."""
 
 
 @contextmanager

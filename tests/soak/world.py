@@ -83,13 +83,11 @@ class World:
     def any(self) -> Member:
         return self.random.choice(self.members)
 
-    def some(self, least: float, most: float) -> float:
-        """A bounded random number: of seconds, mostly."""
-        return self.random.uniform(least, most)
-
-    def linger(self, least: float, most: float) -> None:
-        """The faults last for random times: here a time is the thing itself."""
-        time.sleep(self.some(least, most))
+    def linger(self, least: float, most: float) -> float:
+        """The faults last for random times: here a time is the thing itself. Gives how long it was."""
+        seconds = self.random.uniform(least, most)
+        time.sleep(seconds)
+        return seconds
 
     # --- ECK
 
