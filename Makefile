@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo test lint bench bed clean
+.PHONY: help demo test lint bench soak bed clean
 help:             ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -28,6 +28,9 @@ lint: $(STAMP)    ## ruff, mypy --strict, import-linter
 
 bench: $(STAMP)   ## measure the budgets, and the peers, into bench/RESULTS.md (about 20 minutes)
 	$(BIN)/python -m bench
+
+soak: $(STAMP)    ## all faults at random on real servers for an hour (SOAK_SECONDS=600 for less); not part of CI
+	$(BIN)/python -m tests.soak $(SOAK)
 
 bed: $(STAMP)     ## build the real servers (kube-apiserver, etcd, Elasticsearch) into a cache folder
 	$(BIN)/python -m tests.bed build

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import ssl
 import subprocess
 import urllib.error
@@ -14,7 +15,7 @@ from typing import Any
 
 from tests.bed import paths
 from tests.bed.accounts import make_account
-from tests.bed.sshd import end_family, free_port
+from tests.bed.sshd import children, end_family, free_port, send
 from tests.bed.waiting import wait_for
 
 USER, PASSWORD = "admin", "admin-of-the-bed"
@@ -97,6 +98,14 @@ class EsNode:
             end_family(self._process)
             self._process = None
 
+    def freeze(self) -> None:
+        """Stop answering without closing anything."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Answer again."""
+        self._signal(signal.SIGCONT)
+
     def remote_cluster_port(self) -> int:
         """The port of the remote cluster server."""
         return int((self.folder / "logs" / "remote_cluster.ports").read_text().split()[0].rpartition(":")[2])
@@ -121,6 +130,11 @@ class EsNode:
         temp.write_bytes(content)
         shutil.chown(temp, ACCOUNT, ACCOUNT)
         temp.rename(self.config / name)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process:
+            for pid in (self._process.pid, *children(self._process.pid)):
+                send(pid, number)
 
     def _ended(self) -> bool:
         return self._process is None or self._process.poll() is not None

@@ -113,6 +113,16 @@ class KubeApi:
         if self._api:
             os.kill(self._api.pid, signal.SIGCONT)
 
+    def freeze_store(self) -> None:
+        """Stop etcd alone: the API server accepts requests and waits for it."""
+        if self._etcd:
+            os.kill(self._etcd.pid, signal.SIGSTOP)
+
+    def thaw_store(self) -> None:
+        """Let etcd go on."""
+        if self._etcd:
+            os.kill(self._etcd.pid, signal.SIGCONT)
+
     def stop(self) -> None:
         """End both."""
         self.stop_api()

@@ -4,154 +4,20 @@ Fresh connections are forced all the while, since open sockets hide broken trust
 the link: else the test would prove nothing.
 """
 
-import json
-import signal
-import subprocess
-import sys
-import threading
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from syncd.core.bundle import Cert, bundle_digest, read_trust_file
-from syncd.demo.pki import EckCa
 from syncd.ports import now
 from tests.bed import paths
-from tests.bed.elasticsearch import PASSWORD, USER
 from tests.bed.kube import KubeApi
-from tests.bed.link import ALIAS, FILE, Pair
-from tests.bed.sshd import Sshd, free_port, make_key
+from tests.bed.site import NS, SECRET, Site, run_site
 from tests.bed.waiting import wait_for
 
 pytestmark = [pytest.mark.bed, pytest.mark.timeout(900)]
-NS, SECRET = "elastic", "quickstart-es-transport-certs-public"
 _KUBELET_SECONDS = 10
-
-
-@dataclass
-class Site:
-    """Everything around the daemon."""
-
-    folder: Path
-    kube: KubeApi
-    pair: Pair
-    hosts: list[Sshd]
-    config: Path
-    port: int
-    daemon: subprocess.Popen[bytes] | None = None
-    failures: list[str] = field(default_factory=list)
-    rounds: int = 0
-
-    def start(self) -> None:
-        with (self.folder / "syncd.log").open("ab") as log:
-            command = [sys.executable, "-m", "syncd", "run", "--config", str(self.config)]
-            self.daemon = subprocess.Popen(command, stdout=log, stderr=log)
-
-    def kill(self) -> None:
-        if self.daemon:
-            self.daemon.kill()
-            self.daemon.wait()
-
-    def terminate(self) -> float:
-        """SIGTERM; seconds until it ended."""
-        assert self.daemon
-        began = time.monotonic()
-        self.daemon.send_signal(signal.SIGTERM)
-        self.daemon.wait(15)
-        return time.monotonic() - began
-
-    def publish(self, content: bytes) -> None:
-        self.kube.put_secret(NS, SECRET, {"ca.crt": content})
-
-    def status(self) -> dict[str, Any]:
-        with suppress(OSError, ValueError), urllib.request.urlopen(f"http://127.0.0.1:{self.port}/status") as answer:
-            document: dict[str, Any] = json.load(answer)
-            return document
-        return {"clusters": []}
-
-    def rules(self) -> set[str]:
-        return {hold["rule"] for cluster in self.status()["clusters"] for hold in cluster["holds"]}
-
-    def trust(self, number: int) -> set[Cert]:
-        return set(read_trust_file((self.pair.local[number].config / FILE).read_bytes()).certs)
-
-    def proven(self, ca: Cert) -> bool:
-        """Every node has the CA on disk and its process is proven to have loaded that very file."""
-        rows = [row for cluster in self.status()["clusters"] for row in cluster["rows"]]
-        digests = [bundle_digest(self.trust(number))[:16] for number in range(len(self.pair.local))]
-        return (
-            all(ca in self.trust(number) for number in range(len(self.pair.local)))
-            and sorted(row["bundle"] or "" for row in rows) == sorted(digests)
-            and all(row["loaded"].startswith("proven") for row in rows)
-        )
-
-    @contextmanager
-    def fresh_connections(self) -> Iterator[None]:
-        """Force and use fresh connections each second, and note what fails."""
-        done = threading.Event()
-
-        def go_on() -> None:
-            while not done.wait(1):
-                self.rounds += 1
-                stamp = time.strftime("%H:%M:%S")
-                self.failures += [f"{stamp} {failure}" for failure in self.pair.fresh(self.rounds)]
-
-        worker = threading.Thread(target=go_on)
-        worker.start()
-        try:
-            yield
-        finally:
-            done.set()
-            worker.join()
-
-
-def _config(folder: Path, kube: KubeApi, pair: Pair, hosts: list[Sshd], key: Path, port: int) -> Path:
-    nodes = [
-        {"name": node.name, "address": host.address, "port": host.port, "layout": {"config_dir": str(node.config)}}
-        for node, host in zip(pair.local, hosts, strict=True)
-    ]
-    source = {"kind": "secret", "namespace": NS, "cluster": "quickstart"}
-    (folder / "known_hosts").write_text("".join(host.known_host for host in hosts))
-    (folder / "password").write_text(PASSWORD)
-    state = f"state-{port}"  # the API server is shared by the tests
-    body = {
-        "kubernetes": {"kubeconfig": str(kube.kubeconfig)},
-        "clusters": [
-            {
-                "name": "onprem",
-                "elasticsearch": {
-                    "urls": [node.url for node in pair.local],
-                    "username": USER,
-                    "password_file": "password",
-                },
-                "nodes": nodes,
-                "transport": {
-                    "kind": "ssh",
-                    "user": "root",
-                    "key_file": str(key),
-                    "known_hosts_file": "known_hosts",
-                    "become": "sudo",
-                },
-                "remotes": [{"alias": ALIAS, "source": source, "trust": {"overlap": "20s"}}],
-                "state": {
-                    "kind": "configmap",
-                    "namespace": "syncd",
-                    "name": state,
-                },
-            }
-        ],
-        "telemetry": {"listen": f"127.0.0.1:{port}", "log_format": "console"},
-        "intervals": {"probe": "3s", "reread": "10s"},
-    }
-    path = folder / "syncd.yaml"
-    path.write_text(json.dumps(body))
-    return path
 
 
 @pytest.fixture(params=[paths.NEWEST, paths.OLDEST])
@@ -161,21 +27,8 @@ def version(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def site(open_folder: Path, kube: KubeApi, version: str, need_sshd: None, need_elasticsearch: None) -> Iterator[Site]:
-    folder = open_folder
-    ca = EckCa.create(now())
-    nodes = 2 if version == paths.NEWEST else 1
-    pair = Pair.start(folder, ca, nodes, version, ca.pem)
-    key, public = make_key(folder)
-    hosts = [Sshd(folder / f"sshd-{n}", f"127.0.1.{n}", public).start() for n in range(1, nodes + 1)]
-    port = free_port()
-    made = Site(folder, kube, pair, hosts, _config(folder, kube, pair, hosts, key, port), port)
-    made.publish(ca.pem)
-    kube.put_elasticsearch(NS, "quickstart", 1)
-    yield made
-    made.kill()
-    for host in hosts:
-        host.stop()
-    pair.stop()
+    with run_site(open_folder, kube, version, 2 if version == paths.NEWEST else 1) as made:
+        yield made
 
 
 @pytest.mark.parametrize("version", [paths.NEWEST], indirect=True)
