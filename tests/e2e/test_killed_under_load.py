@@ -30,7 +30,7 @@ from tests.bed.small import CLUSTER, SmallNode, cluster_entry, run_small
 from tests.bed.sshd import make_key
 from tests.bed.waiting import wait_for
 
-pytestmark = [pytest.mark.bed, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.bed, pytest.mark.timeout(900)]
 KILLS, NODES = 50, 4
 _STALE = 1000
 
