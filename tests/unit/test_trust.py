@@ -48,6 +48,15 @@ def test_a_chain_of_more_than_ten_is_refused() -> None:
     assert "reads 10" in verifies(chain, [rungs[0].cert], now()).text
 
 
+def test_each_ca_below_uses_up_path_length() -> None:
+    root = ca("root")
+    top = ca("top", root, length=1)
+    one = ca("one", top)
+    two = ca("two", one)
+    assert verifies([made.cert for made in (leaf(one), one, top)], [root.cert], now()).ok
+    assert not verifies([made.cert for made in (leaf(two), two, one, top)], [root.cert], now()).ok
+
+
 def test_a_wildcard_that_stands_for_an_excluded_host_is_refused() -> None:
     """JDK 17 accepts it, newer ones do not."""
     rule = x509.NameConstraints(None, [x509.DNSName("one.eck.example")])
