@@ -39,6 +39,24 @@ def test_of_two_anchors_that_fit_both_must_be_cas() -> None:
     assert not verifies([leaf(root).cert], [root.cert, same.cert], now()).ok
 
 
+def test_a_chain_of_more_than_ten_is_refused() -> None:
+    """JDK 17 to 25 do; no row, since a node then hangs up without a word, after half a minute."""
+    rungs = [ca("root")]
+    for number in range(10):
+        rungs.append(ca(f"middle {number}", rungs[-1]))
+    chain = [leaf(rungs[-1]).cert, *(made.cert for made in reversed(rungs[1:]))]
+    assert "reads 10" in verifies(chain, [rungs[0].cert], now()).text
+
+
+def test_each_ca_below_uses_up_path_length() -> None:
+    root = ca("root")
+    top = ca("top", root, length=1)
+    one = ca("one", top)
+    two = ca("two", one)
+    assert verifies([made.cert for made in (leaf(one), one, top)], [root.cert], now()).ok
+    assert not verifies([made.cert for made in (leaf(two), two, one, top)], [root.cert], now()).ok
+
+
 def test_a_wildcard_that_stands_for_an_excluded_host_is_refused() -> None:
     """JDK 17 accepts it, newer ones do not."""
     rule = x509.NameConstraints(None, [x509.DNSName("one.eck.example")])
