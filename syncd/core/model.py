@@ -252,6 +252,8 @@ class Written:
     cause_at: datetime
     """When the change that caused the write was first noticed."""
     log: LogPosition | None = None
+    running: int | None = None
+    """Start of the process that ran before the write, as far as one was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +387,8 @@ class PutFile:
     urgent: bool = False
     log: str | None = None
     """The node's log file, whose position is noted before the write."""
+    running: int | None = None
+    """Start of the process that was last seen to run: what is written now, it has not read at its start."""
 
 
 @dataclass(frozen=True, slots=True)

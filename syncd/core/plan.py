@@ -235,6 +235,7 @@ def _put_file(
         why=" ".join(changes) or "a marker, by which the process can be asked what it has loaded",
         urgent=urgent,
         log=_log_file(node),
+        running=node.process.value.started if isinstance(node.process, Known) else None,
     )
 
 

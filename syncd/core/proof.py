@@ -38,7 +38,8 @@ def _of_process(
     if named is not None:
         return named
     digest = bundle_digest(file.value.trust.certs)
-    if process.started >= (file.value.modified + 1) * 1000:  # both on the node's own clock
+    on_its_clock = process.started >= (file.value.modified + 1) * 1000  # both times are the node's own
+    if on_its_clock and not _ran_before_the_write(node, digest, process, seen):
         return Sighting(node.name, _CONTEXT, digest, process.started, "started_after", file.at)
     evidence = _evidence(node, digest, process, seen, policy)
     if evidence is None:
@@ -48,6 +49,12 @@ def _of_process(
         cure = "The process keeps its old trust and will not try again until the file changes"
         return Hold(node.name, "load_refused", f"{path} was refused by the process: {evidence.refused}. {cure}")
     return evidence
+
+
+def _ran_before_the_write(node: NodeSeen, digest: Digest, process: Process, seen: Observed) -> bool:
+    """Whether this process is known to have run before its file was written: the node's clock may have been set back."""
+    writes = seen.memory.value.writes if isinstance(seen.memory, Known) else ()
+    return (node.name, digest, process.started) in {(w.node, w.digest, w.running) for w in writes}
 
 
 def _is_named(node: NodeSeen, path: str) -> Hold | None:

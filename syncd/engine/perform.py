@@ -68,7 +68,8 @@ class Performer:
         log = self._world.logs.get(step.node) or step.log
         position = _log_position(host, log, deadline) if log else None
         host.put(step.path, step.content, step.owner, step.expect, deadline)
-        return Written(step.node, Context.REMOTE_CLUSTER_CLIENT, step.digest, now(), self._cause_at, position)
+        context = Context.REMOTE_CLUSTER_CLIENT
+        return Written(step.node, context, step.digest, now(), self._cause_at, position, step.running)
 
 
 def _log_position(host: Host, path: str, deadline: Deadline) -> LogPosition | None:

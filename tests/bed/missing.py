@@ -75,6 +75,15 @@ def _netns() -> Iterable[str]:
     yield from _tool("netns", "ip", "iproute2")
 
 
+def _tun() -> Iterable[str]:
+    yield from _netns()
+    yield from _file("tun", paths.TUN, "load the kernel's module tun")
+
+
+def _faketime() -> Iterable[str]:
+    yield from _file("faketime", paths.FAKETIME, "install Debian's faketime")
+
+
 PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "root": _root,
     "kube": _kube,
@@ -83,4 +92,6 @@ PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "sudo": _sudo,
     "systemd": _systemd,
     "netns": _netns,
+    "tun": _tun,
+    "faketime": _faketime,
 }

@@ -16,9 +16,9 @@ class Namespaces:
 
     def start(self) -> "Namespaces":
         """Make them."""
-        _ip("link", "add", self._bridge, "type", "bridge")
-        _ip("addr", "add", f"{_NET}.254/24", "dev", self._bridge)
-        _ip("link", "set", self._bridge, "up")
+        ip("link", "add", self._bridge, "type", "bridge")
+        ip("addr", "add", f"{_NET}.254/24", "dev", self._bridge)
+        ip("link", "set", self._bridge, "up")
         for number in range(1, self.count + 1):
             self._add(number)
         return self
@@ -39,20 +39,21 @@ class Namespaces:
 
     def _add(self, number: int) -> None:
         name, here, there = f"syncd-{os.getpid()}-{number}", f"sy{os.getpid() % 100_000}h{number}", f"sy{number}"
-        _ip("netns", "add", name)
+        ip("netns", "add", name)
         self.names.append(name)
-        _ip("link", "add", here, "type", "veth", "peer", "name", there, "netns", name)
-        _ip("link", "set", here, "master", self._bridge, "up")
-        _ip("-n", name, "addr", "add", f"{self.address(number)}/24", "dev", there)
-        _ip("-n", name, "link", "set", there, "up")
-        _ip("-n", name, "link", "set", "lo", "up")
+        ip("link", "add", here, "type", "veth", "peer", "name", there, "netns", name)
+        ip("link", "set", here, "master", self._bridge, "up")
+        ip("-n", name, "addr", "add", f"{self.address(number)}/24", "dev", there)
+        ip("-n", name, "link", "set", there, "up")
+        ip("-n", name, "link", "set", "lo", "up")
 
     @property
     def _bridge(self) -> str:
         return f"sy{os.getpid() % 100_000}b"
 
 
-def _ip(*argv: str) -> None:
+def ip(*argv: str) -> None:
+    """Run `ip`; raises RuntimeError with what it said."""
     done = subprocess.run(["ip", *argv], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"ip {' '.join(argv)}: {done.stderr.strip()}")

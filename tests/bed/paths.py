@@ -17,6 +17,8 @@ SFTP_SERVER = Path("/usr/lib/openssh/sftp-server")
 SSHD = Path("/usr/sbin/sshd")
 SYSTEMD = Path("/lib/systemd/systemd")
 DBUS = Path("/usr/bin/dbus-daemon")
+TUN = Path("/dev/net/tun")
+FAKETIME = Path("/usr/bin/faketime")
 OLDEST_JAVA, NEWEST_JAVA = 17, 23  # 8.14 to 8.17 rely on the security manager, which Java 24 removed
 
 

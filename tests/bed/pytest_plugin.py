@@ -86,6 +86,18 @@ def need_netns(request: pytest.FixtureRequest) -> None:
     need(request, "netns")
 
 
+@pytest.fixture
+def need_faketime(request: pytest.FixtureRequest) -> None:
+    """Servers can be run with a clock that is off."""
+    need(request, "faketime")
+
+
+@pytest.fixture
+def need_tun(request: pytest.FixtureRequest) -> None:
+    """Links that lose packets can be made."""
+    need(request, "tun")
+
+
 @pytest.fixture(scope="module")
 def need_sudo_hosts(request: pytest.FixtureRequest) -> None:
     """Hosts of a systemd world, with a plain login and sudo, can be started."""

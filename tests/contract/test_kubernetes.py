@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from syncd.adapters.kubernetes import ConfigMapState, EventNotices, KubeClient, LeasePermit, ObjectWatch, SecretSource
 from syncd.adapters.kubernetes.client import APPLY
 from syncd.core.errors import SourceError, StateConflict, StateError
-from syncd.ports import Deadline, StateStore
+from syncd.ports import Deadline, StateStore, now
 from tests.bed.kube import KubeApi
 from tests.bed.waiting import wait_for
 from tests.contract.kubernetes_contract import NS, SECRET, Api, Ears, Embedded, KubernetesContract, soon
@@ -170,6 +171,20 @@ class TestLeasePermit(KubernetesContract):
         holder.stop()
         wait_for(other.valid, 10, "the second holds")
         other.stop()
+
+    @pytest.mark.parametrize("hours", [2, -2])
+    def test_the_times_in_a_lease_are_of_somebody_elses_clock_and_count_for_nothing(self, api: Api, hours: int) -> None:
+        """A holder whose clock is off is honoured for its duration, as seen from here, and for no longer."""
+        name, path = unique("syncd"), f"/apis/coordination.k8s.io/v1/namespaces/{NS}/leases"
+        renewed = f"{now() + timedelta(hours=hours):%Y-%m-%dT%H:%M:%S.%fZ}"
+        spec = {"holderIdentity": "other", "leaseDurationSeconds": 2, "acquireTime": renewed, "renewTime": renewed}
+        body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name}, "spec": spec}
+        api.client.request("POST", path, soon(), body=body)
+        permit, began = LeasePermit(api.client, NS, name, duration=2), time.monotonic()
+        permit.start(Ears())
+        wait_for(permit.valid, 20, "it holds when the other's time is over", every=0.01)
+        assert time.monotonic() - began > 2
+        permit.stop()
 
     def test_a_lease_that_is_gone_is_not_taken_before_its_holder_has_stopped_believing(
         self, demo_kube: Embedded, demo_client: KubeClient, tmp_path: Path

@@ -176,6 +176,23 @@ def make_plain_account() -> None:
     make_account(PLAIN, "-p", "*", "-s", "/bin/sh")
 
 
+@pytest.mark.parametrize("hours", [2, -2])
+@pytest.mark.usefixtures("need_faketime")
+def test_a_host_whose_clock_is_off_is_swept_by_its_own_clock(
+    tmp_path: Path, key: tuple[Path, str], target: Path, hours: int
+) -> None:
+    """What another writer is just writing stays, what a crashed one left goes: both by the times of that host."""
+    fresh, old = (target.with_name(f".{target.name}.syncd-{name}") for name in ("0123456789abcdef", "fedcba9876543210"))
+    for left_over in (fresh, old):
+        left_over.write_bytes(b"part")
+    an_hour_ago = old.stat().st_mtime - 3600
+    os.utime(old, (an_hour_ago, an_hour_ago))
+    with a_host(tmp_path, key, f"{paths.FAKETIME} -f {hours:+}h {paths.SFTP_SERVER}") as host:
+        found = host.put(str(target), b"new", OWNER, None, soon())
+    assert abs(found.modified - target.stat().st_mtime - hours * 3600) < 60, "the host's clock is off"
+    assert {path.name for path in target.parent.iterdir()} == {target.name, fresh.name}
+
+
 class Cutter(socketserver.ThreadingTCPServer):
     """A way to a server that breaks after so many more bytes from the client."""
 

@@ -107,6 +107,19 @@ def test_a_load_is_proven_for_this_process_and_this_content_only(
     assert rule(prove(seen, world(seen, sightings=sightings), POLICY)) == expected
 
 
+def test_a_process_that_ran_before_the_write_has_not_started_after_it_whatever_its_clock_says() -> None:
+    """The node's clock was two hours ahead when the process started, and was set right before the write."""
+    seen = node(OLD, started=1_001_000 + 7_200_000)
+
+    def proven(running: int | None) -> str:
+        record = Written(NAME, Context.REMOTE_CLUSTER_CLIENT, bundle_digest([OLD.cert]), NOW, NOW, None, running)
+        return rule(prove(seen, world(seen, memory=Memory(writes=(record,))), POLICY))
+
+    assert proven(1_001_000 + 7_200_000) == "awaiting_load"
+    assert proven(5) == "started_after", "another process ran then"
+    assert proven(None) == "started_after", "none was seen then"
+
+
 def put(seen: NodeSeen, *wanted: EckCa) -> Plan:
     assert isinstance(seen.file, Known)
     before, after = {*seen.file.value.trust.certs}, {ca.cert for ca in wanted}
@@ -229,7 +242,7 @@ def test_the_memory_survives_its_document() -> None:
     memory = Memory(
         cas=(CaRecord(OLD.cert.fingerprint, ALIAS, "CN=x", OLD.cert.key, None, NOW, "eck", NOW, NOW, None),),
         proofs=(sighting(OLD),),
-        writes=(Written(NAME, Context.REMOTE_CLUSTER_CLIENT, bundle_digest([OLD.cert]), NOW, NOW, position),),
+        writes=(Written(NAME, Context.REMOTE_CLUSTER_CLIENT, bundle_digest([OLD.cert]), NOW, NOW, position, 5),),
         approved=frozenset({OLD.cert.fingerprint}),
         paused_until=NOW,
         requests=(Request("1", "pause", "x", "somebody", NOW),),
