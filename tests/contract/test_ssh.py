@@ -155,7 +155,7 @@ def test_a_warm_session_that_died_unnoticed_is_replaced_for_a_read(fleet: SshFle
 
 def test_a_frozen_host_is_given_up_by_the_deadline(fleet: SshFleet, sshd: Sshd) -> None:
     host = fleet.host(NAME)
-    assert host.owner("/", soon())
+    assert host.owner("/", Deadline.after(20))
     sshd.freeze()
     began = time.monotonic()
     with pytest.raises(HostError) as late:
