@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo test lint bench soak bed clean
+.PHONY: help demo test defences lint bench soak bed clean
 help:             ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -19,6 +19,9 @@ demo: $(STAMP)    ## the whole job on an embedded world on loopback, about a min
 
 test: $(STAMP)    ## all tests; what this machine lacks is skipped with the reason and a count
 	$(BIN)/python -m pytest tests
+
+defences: $(STAMP) ## take each defence of docs/faults.md away and see its test fail (half an hour)
+	$(BIN)/python -m tests.defences
 
 lint: $(STAMP)    ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

@@ -133,6 +133,28 @@ def test_trust_paths_that_a_node_does_not_tell_are_unknown_not_empty(key_file: P
     assert "ssl_config_exception: cannot read [/etc/x.crt]" in answer.trust_paths.text
 
 
+def test_another_node_at_a_nodes_address_is_told(key_file: Path) -> None:
+    """An address that was given to another node, or two nodes behind one name: what it says is not about ours."""
+    local = {
+        "name": "another",
+        "version": "8.19.21",
+        "roles": [],
+        "jvm": {"start_time_in_millis": 1},
+        "settings": {"cluster": {"name": "onprem"}},
+    }
+
+    def handle(peer: socket.socket) -> None:
+        while request := peer.recv(65_536):
+            rest = "[]" if b"/_ssl/certificates" in request else "{}"
+            body = json.dumps({"nodes": {"id": local}}) if b"/_nodes" in request else rest
+            peer.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body.encode()))
+
+    with serving(handle) as url, api([url], key_file) as es, pytest.raises(ClusterError) as refused:
+        es.node(NODE, soon())
+    assert refused.value.rule == "es_no_such_node"
+    assert "another answers there" in refused.value.text
+
+
 # --- time
 
 

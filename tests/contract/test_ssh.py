@@ -1,5 +1,6 @@
 """SSH hosts pass the host contract over a real OpenSSH server, and know whom they talk to."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,11 +155,13 @@ def test_a_warm_session_that_died_unnoticed_is_replaced_for_a_read(fleet: SshFle
 
 def test_a_frozen_host_is_given_up_by_the_deadline(fleet: SshFleet, sshd: Sshd) -> None:
     host = fleet.host(NAME)
-    assert host.owner("/", soon())
+    assert host.owner("/", Deadline.after(20))
     sshd.freeze()
+    began = time.monotonic()
     with pytest.raises(HostError) as late:
         host.owner("/", Deadline.after(0.3))
     assert late.value.rule == "timeout"
+    assert time.monotonic() - began < 5, "by this call's deadline, not by an earlier one's"
     sshd.thaw()
     assert host.owner("/", soon())
 

@@ -11,7 +11,8 @@ from syncd.core.model import FixOwner, PutFile, Report
 from syncd.core.trust import Rotation
 from syncd.engine.rings import AGAIN, LATE, PROOF
 from syncd.ports import Deadline, now
-from tests.fakes.world import ALIAS, FILE, NAMES, OWNER, Bench, Syncd
+from tests.bed.waiting import wait_for
+from tests.fakes.world import ALIAS, FILE, LOG, NAMES, OWNER, Bench, Syncd
 
 
 @pytest.fixture
@@ -140,6 +141,26 @@ def test_an_unreachable_source_changes_nothing_and_is_named(bench: Bench, syncd:
     syncd.turn(4)
     bench.source.error = SourceError("source_unreachable", "connection refused", where="secret memory")
     assert "source_unreachable" in rules(syncd.turn())
+
+
+def test_trust_is_written_though_the_log_may_not_be_read_and_proven_in_the_weaker_way(
+    bench: Bench, syncd: Syncd
+) -> None:
+    syncd.turn(4)
+    for name in NAMES:
+        log = bench.hosts[name].real(LOG)
+        log.unlink()
+        log.symlink_to(log)
+    bench.publish(bench.ca.renew(now()))
+
+    def proven() -> set[str | None]:
+        """After one more pass, during which no node writes to its log."""
+        report = syncd.reconciler.run(syncd.prover.sweep(), ("test",), now())
+        syncd.prover.tell(report)
+        return {sight.by if sight else None for sight in report.plan.proven.values()}
+
+    wait_for(lambda: proven() == {"file"}, 10, "the weaker proof")
+    assert all(bench.ca.cert in bench.on(name) for name in NAMES)
 
 
 def test_one_bad_node_never_stops_the_others_and_keeps_the_old_ca_everywhere(bench: Bench, syncd: Syncd) -> None:

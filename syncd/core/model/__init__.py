@@ -80,5 +80,4 @@ __all__ = [
     "Unknown",
     "Verdict",
     "Written",
-,
 ]
