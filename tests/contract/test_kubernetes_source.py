@@ -12,6 +12,7 @@ import pytest
 from syncd.adapters.kubernetes import KubeClient, ObjectWatch, SecretSource
 from syncd.core.errors import ConfigError, SourceError
 from syncd.ports import Deadline
+from tests.bed.lossy import LossyLink
 from tests.contract.kubernetes_contract import NS, SECRET, Api, Ears, Embedded, KubernetesContract, soon
 from tests.contract.rest_server import Handle, drips, says, serving
 
@@ -72,6 +73,22 @@ class TestSecretSource(KubernetesContract):
         api.server.start_api()
         assert rule == "source_unreachable"
         assert SecretSource(api.client, NS, "quickstart").read(soon()).content == b"one"
+
+    @pytest.mark.bed
+    @pytest.mark.usefixtures("need_tun")
+    def test_an_api_whose_packets_vanish_is_a_timeout_within_the_deadline(
+        self, demo_kube: Embedded, tmp_path: Path
+    ) -> None:
+        """A black hole: no answer, no refusal, not even to the first packet."""
+        link = LossyLink(loss=1.0).start()
+        try:
+            kubeconfig = demo_kube.kubeconfig(tmp_path / "kubeconfig")
+            kubeconfig.write_text(kubeconfig.read_text().replace(demo_kube.url, f"http://{link.address}:6443"))
+            began = time.monotonic()
+            assert rule_of(KubeClient(str(kubeconfig), None), seconds=0.5) == "source_timeout"
+            assert time.monotonic() - began < 3
+        finally:
+            link.stop()
 
     @pytest.mark.parametrize(
         ("status", "rule"),

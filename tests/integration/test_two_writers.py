@@ -136,6 +136,7 @@ def test_of_two_daemons_one_writes_each_file_once_and_the_other_takes_over(
         writes.renamed.clear()
         rotate(world)
         assert each_once(writes)
+        assert sum(daemon.keeps() for daemon in daemons) == 1
         if ending:
             ending.end()
             wait_for(lambda: any(daemon.keeps() for daemon in daemons), 60, "the other takes over")
