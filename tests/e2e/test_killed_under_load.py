@@ -145,6 +145,8 @@ class Scene:
     load: Load
     daemon: Daemon
     state: Path
+    seed: int
+    """`SYNCD_TEST_SEED` sets it."""
 
 
 @pytest.fixture
@@ -167,7 +169,7 @@ def scene(open_folder: Path, need_sshd: None) -> Iterator[Scene]:
         state = open_folder / "state" / "edge.json"
         daemon = Daemon(open_folder, *_config(open_folder, nodes, key, state))
         stack.callback(daemon.kill)
-        yield Scene(Load(kube, remote, nodes, Random(seed), ca, foreign, leaf), daemon, state)  # noqa: S311 - guards nothing
+        yield Scene(Load(kube, remote, nodes, Random(seed), ca, foreign, leaf), daemon, state, seed)  # noqa: S311 - guards nothing
 
 
 def _config(folder: Path, nodes: list[SmallNode], key: Path, state: Path) -> tuple[Path, int]:
@@ -194,7 +196,7 @@ def test_killed_at_fifty_random_moments_under_load_nothing_is_lost(scene: Scene)
     threads = [
         threading.Thread(target=_go_on, args=args) for args in ((load.look, 0.005, done), (load.step, 0.1, done))
     ]
-    seed = f"seed {load.random.getstate()[1][0]}, log {daemon.folder}/syncd.log"
+    seed = f"SYNCD_TEST_SEED={scene.seed}, log {daemon.folder}/syncd.log"
     daemon.start()
     wait_for(daemon.settled, 60, f"onboarding settled, {seed}")
     for thread in threads:
