@@ -16,12 +16,11 @@ from tests.soak.world import Member, World
 
 SETTLE = 120.0
 """Seconds from the cure until everything is proven and nothing waits."""
-_WARM_UP = 2
+_WARM_UP = 6
 """So many rests of a life come before what it uses is compared: what is kept on purpose is there by then."""
-_MOST_MB = 10.0
-_MOST_DESCRIPTORS = 12
-_MOST_THREADS = 8
-"""Sessions, watches and pools come and go by a few; what leaks grows without end."""
+_SOME = 5
+"""Sessions, watches and pools come and go, so the least of so many rests is compared with the least of the latest."""
+_MOST = (("resident MB", 10.0), ("descriptors", 6.0), ("threads", 6.0))
 
 
 def settle(world: World, cured: datetime) -> float | None:
@@ -116,22 +115,22 @@ def state_names(world: World) -> tuple[str, str]:
 
 
 def rest(world: World) -> None:
-    """Note what the daemon uses, and compare it with what it used early in its life."""
+    """Note what the daemon uses, and compare it with what it used earlier in its life."""
     if not world.site.daemon:
         return
     now_used = used(world.site.daemon.pid, world.ledger.elapsed())
     world.ledger.rests.append(now_used)
+    world.ledger.note(f"  {now_used.rss_mb:.1f} MB, {now_used.descriptors} descriptors, {now_used.threads} threads")
     life = [each for each in world.ledger.rests if each.pid == now_used.pid]
-    if len(life) <= _WARM_UP:
-        return
-    base = life[_WARM_UP]
-    for what, grown, most in (
-        ("resident MB", now_used.rss_mb - base.rss_mb, _MOST_MB),
-        ("descriptors", now_used.descriptors - base.descriptors, _MOST_DESCRIPTORS),
-        ("threads", now_used.threads - base.threads, _MOST_THREADS),
-    ):
-        if grown > most:
-            world.ledger.violation(f"the daemon grew by {grown:.1f} {what}: {base} -> {now_used}")
+    early, late = life[_WARM_UP : _WARM_UP + _SOME], life[_WARM_UP + _SOME :][-_SOME:]
+    if len(late) == _SOME:
+        for (what, most), before, after in zip(_MOST, _least(early), _least(late), strict=True):
+            if after - before > most:
+                world.ledger.violation(f"the daemon grew from {before:.1f} to {after:.1f} {what} in {len(life)} rests")
+
+
+def _least(rests: list[Rest]) -> tuple[float, float, float]:
+    return min(r.rss_mb for r in rests), min(r.descriptors for r in rests), min(r.threads for r in rests)
 
 
 def used(pid: int, at: float) -> Rest:
