@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -80,8 +79,11 @@ class FileState:
         return _digest(text)
 
     def _replace(self, text: str) -> None:
-        temp = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
+        temp = self._path.with_name(
+            f".{self._path.name}.new"
+        )  # one name, since saves hold the lock: none are left to sweep
         try:
+            temp.unlink(missing_ok=True)
             descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)

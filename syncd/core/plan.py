@@ -249,8 +249,8 @@ def _log_file(node: NodeSeen) -> str | None:
 
 def _claim_cluster(policy: Policy, seen: Observed, *, take_over: bool) -> tuple[list[Step], list[Hold]]:
     match seen.cluster:
-        case Known(value=cluster):
-            if cluster.owner == policy.owner or not policy.owner:
+        case Known(value=cluster, at=at):
+            if cluster.owner == policy.owner or not policy.owner or (seen.claimed and at < seen.claimed):
                 return [], []
             if cluster.owner is None or take_over:
                 return [ClaimCluster(policy.owner, cluster.owner, "this cluster is ours to keep")], []

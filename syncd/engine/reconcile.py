@@ -5,7 +5,7 @@ from datetime import datetime
 
 from syncd.core.guard import guard
 from syncd.core.memory import note_written
-from syncd.core.model import FixOwner, Known, Memory, Outcome, Plan, PutFile, Remember, Report
+from syncd.core.model import ClaimCluster, FixOwner, Known, Memory, Outcome, Plan, PutFile, Remember, Report
 from syncd.core.plan import make_plan
 from syncd.engine.act import Actor
 from syncd.engine.crew import Crew
@@ -26,12 +26,13 @@ class Reconciler:
         self._desk = desk
         self._looker = Looker(world, crew)
         self._actor = Actor(world, crew, desk)
+        self._claimed: datetime | None = None
 
     def plan(self, sighted: Sighted, at: datetime, *, anew: bool = True) -> tuple[Looked, Plan]:
         """Read, look, decide, guard: what `syncd plan` prints."""
         looked = self._looker.look(sighted, at, anew=anew)
         policy = replace(self._world.policy, owner=self._world.permit.owner)  # known once the permit was asked for
-        looked = replace(looked, seen=replace(looked.seen, proof=self._desk.state))
+        looked = replace(looked, seen=replace(looked.seen, proof=self._desk.state, claimed=self._claimed))
         plan = make_plan(looked.seen, policy, at, self._desk.marker)
         return looked, guard(plan, looked.seen, at)
 
@@ -43,6 +44,8 @@ class Reconciler:
             if isinstance(step, PutFile | FixOwner):
                 self._looker.forget(step.node)  # what was seen of it will be true no longer
         outcomes = self._actor.act(plan, cause_at)
+        if any(isinstance(outcome.step, ClaimCluster) and outcome.result == "done" for outcome in outcomes):
+            self._claimed = now()
         outcomes += self._remember(looked, plan, cause_at)
         return Report(plan.cluster, started, now(), looked.seen, plan, outcomes, rang, looked.again)
 

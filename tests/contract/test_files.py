@@ -98,6 +98,14 @@ def test_one_process_holds_the_permit_and_the_next_gets_it_when_that_one_dies(tm
     assert not mine.valid()
 
 
+def test_what_a_killed_save_left_is_gone_with_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / ".state.json.new").write_text("half of a docum")
+    state = FileState(str(tmp_path / "state.json"))
+    state.save("whole", None, Deadline.after(5))
+    assert {path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")} == {"state.json"}
+    assert state.load(Deadline.after(5)).text == "whole"
+
+
 @pytest.mark.parametrize("how", ["write", "rename", "swap"])
 def test_the_bell_hears_a_file_however_it_is_replaced_and_again(tmp_path: Path, how: str) -> None:
     target = tmp_path / "ca.crt"

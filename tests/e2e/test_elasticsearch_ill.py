@@ -84,6 +84,9 @@ class Site:
         """(subject, rule) of each hold."""
         return {(hold["subject"], hold["rule"]) for hold in self.cluster().get("holds", ())}
 
+    def loaded(self, name: str) -> str:
+        return str(next((row["loaded"] for row in self.cluster().get("rows", ()) if row["node"] == name), ""))
+
     def trust(self) -> list[set[Cert]]:
         """The CAs in each node's file."""
         return [set(read_trust_file((node.config / FILE).read_bytes()).certs) for node in self.pair.local]
@@ -206,3 +209,47 @@ def test_a_password_that_was_changed_stops_no_trust_and_retires_nothing(site: Si
     (site.folder / "password").write_text(other)
     site.settle()
     assert other not in (site.folder / "syncd.log").read_text()
+
+
+def test_a_node_that_dies_in_mid_proof_leaves_no_master_and_its_last_word_proves_nothing(site: Site) -> None:
+    """Its file is written while its process cannot load it; the process ends; the other node is without a master.
+
+    A line in its log that tells of a reload is the old process's: the new one must prove for itself.
+    """
+    dying, other = _voting_first(site.pair.local)
+    send(dying, signal.SIGSTOP)
+    old, _ = site.rotate()
+    with next((dying.folder / "logs").glob("onprem.log")).open("a") as log:
+        path = dying.config / FILE
+        log.write(
+            f"[x][INFO ][o.e.x.c.s.SSLConfigurationReloader] [x] updated 1 ssl contexts in 6ms using file [{path}]\n"
+        )
+    dying.stop()
+    named = {("onprem", "es_unhealthy"), ("onprem", "es_unreachable")}  # by the URL that was asked first
+    wait_for(lambda: named & site.holds(), 90, f"a hold that names the lack, {site.log}")
+    second, _ = site.rotate()
+    site.pair.serve(site.ca)
+    wait_for(lambda: (dying.name, "es_unreachable") in site.holds(), 60, f"a hold that names the node, {site.log}")
+    assert site.loaded(dying.name) == "not proven"
+    assert all({old, second} <= held for held in site.trust()), "nothing retires on what is not known"
+    assert _health_is_refused(other), "it was without a master all the while"
+    dying.start().ready()
+    site.settle()
+    started = dying.api("GET", "/_nodes/_local/jvm")["nodes"].popitem()[1]["jvm"]["start_time_in_millis"]
+    proofs = json.loads((site.folder / "state.json").read_text())["proofs"]
+    assert {proof["process_started"] for proof in proofs if proof["node"] == dying.name} == {started}
+
+
+def _voting_first(nodes: list[EsNode]) -> list[EsNode]:
+    """Of two masters Elasticsearch lets one vote: without that one the other has no master."""
+    path = "/_cluster/state/metadata?filter_path=metadata.cluster_coordination.last_committed_config"
+    voting = nodes[0].api("GET", path)["metadata"]["cluster_coordination"]["last_committed_config"]
+    ids = {node.name: next(iter(node.api("GET", "/_nodes/_local")["nodes"])) for node in nodes}
+    return sorted(nodes, key=lambda node: ids[node.name] not in voting)
+
+
+def _health_is_refused(node: EsNode) -> bool:
+    with suppress(Exception):
+        node.api("GET", "/_cluster/health?timeout=1s&master_timeout=1s")
+        return False
+    return True

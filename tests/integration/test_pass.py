@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from syncd.core.errors import HostError, SourceError
-from syncd.core.model import FixOwner, PutFile, Report
+from syncd.core.model import ClaimCluster, FixOwner, PutFile, Report
 from syncd.core.trust import Rotation
 from syncd.engine.rings import AGAIN, LATE, PROOF
 from syncd.ports import Deadline, now
@@ -49,6 +49,14 @@ def test_a_settled_world_is_left_alone(bench: Bench, syncd: Syncd) -> None:
     assert bench.knife.changes == changes
     assert report.settled
     assert all(report.plan.proven.values())
+
+
+def test_a_cluster_is_claimed_once_though_what_was_seen_of_it_is_old(bench: Bench, syncd: Syncd) -> None:
+    """Passes come faster than looks at Elasticsearch."""
+    page = syncd.prover.sweep()
+    outcomes = [o for _ in range(3) for o in syncd.reconciler.run(page, ("test",), now()).outcomes]
+    assert sum(isinstance(outcome.step, ClaimCluster) for outcome in outcomes) == 1
+    assert syncd.turn().seen.cluster.value.owner == bench.permit.owner  # type: ignore[union-attr]  # it is seen
 
 
 def test_news_of_its_own_does_not_make_it_look_at_the_nodes_again(bench: Bench, syncd: Syncd) -> None:

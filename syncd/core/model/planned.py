@@ -34,6 +34,8 @@ class Observed:
     strangers: Mapping[Alias, Seen[Presented]] = field(default_factory=dict)
     """What the remotes of other aliases present, which dial with the same trust file."""
     proof: ProofState = ProofState()  # noqa: RUF009 - it is frozen
+    claimed: datetime | None = None
+    """When this process last wrote its name to the cluster: what was seen before does not tell of it yet."""
     standby: str = ""
     """Not empty: somebody else holds the permit, and who."""
 
