@@ -41,6 +41,16 @@ class Defence:
         return self.text.strip().splitlines()[0].replace("|", "/")[:70]
 
 
+_IN_PLACE = (f"{_SSH}/files.py", 'temp = join(dirname(path), f".{basename(path)}.syncd-{secrets.token_hex(8)}")',
+             "temp = path\n    if expect:\n        sftp.remove(path)")  # fmt: skip
+_ONLY_WHEN_GREEN = (
+    "syncd/core/plan.py", "*files,",
+    '*(file for file in files if isinstance(seen.cluster, Known) and seen.cluster.value.health == "green"),',
+)  # fmt: skip
+_ANYBODYS_LEASE = (f"{_KUBE}/lease.py", "return monotonic() - self._other.first_seen > self._other.duration",
+                   "return True")  # fmt: skip
+
+
 def _embedded(test: str, file: str, text: str, instead: str) -> Defence:
     """Tried on the embedded server only: the real one takes long and adds nothing here."""
     return Defence(test, file, text, instead, select=f"{test} and embedded")
@@ -104,6 +114,16 @@ _HOSTS = (
              "syncd/adapters/local.py", "self._expect(path, expect, deadline)\n                temp", "temp"),
     Defence("test_a_load_is_proven_for_this_process_and_this_content_only",
             "syncd/core/proof.py", "(file.value.modified + 1) * 1000", "file.value.modified * 1000"),
+    Defence("test_over_a_lossy_link_a_file_is_written_whole_or_the_fault_is_told", *_IN_PLACE),
+    Defence("test_a_host_behind_a_lossy_link_does_not_delay_the_others",
+            "syncd/engine/crew.py", "wait(futures.values(), timeout=patience)", "wait(futures.values())"),
+    Defence("test_a_load_is_proven_alike_on_nodes_whose_clocks_are_hours_apart",
+            "syncd/core/proof.py", "(file.value.modified + 1) * 1000", "file.at.timestamp() * 1000"),
+    Defence("test_a_host_whose_clock_is_off_is_swept_by_its_own_clock",
+            f"{_SSH}/files.py", "clock = sftp.lstat(temp).st_mtime or 0", 'clock = __import__("time").time()'),
+    Defence("test_a_clock_that_is_set_back_before_the_write_proves_nothing",
+            "syncd/core/proof.py", "if on_its_clock and not _ran_before_the_write(node, digest, process, seen):",
+            "if on_its_clock:"),
 )  # fmt: skip
 
 _KUBERNETES = (
@@ -113,6 +133,10 @@ _KUBERNETES = (
               f"{_KUBE}/client.py", "total=max(0.05, deadline.left())", "total=_STEP"),
     _embedded("test_a_frozen_api_ends_the_hold_in_time_and_both_come_back_as_one",
               f"{_KUBE}/lease.py", "return monotonic() < self._valid_until and", "return self._valid_until > 0 and"),
+    Defence("test_an_api_whose_packets_vanish_is_a_timeout_within_the_deadline",
+            f"{_KUBE}/client.py", "total=max(0.05, deadline.left())", "total=_STEP"),
+    Defence("test_a_cache_that_flaps_between_old_and_new_changes_no_file",
+            "syncd/core/retire.py", '("overlap", _overlap),', ""),
     Defence("test_an_answer_that_drips_ends_with_the_deadline",
             f"{_KUBE}/client.py", "if not deadline.left():", "if False:"),
     Defence("test_each_refusal_has_its_own_name",
@@ -160,6 +184,11 @@ _ELASTICSEARCH = (
             "syncd/core/loadlog.py", "if refused and (not loaded or refused[-1] > loaded[-1]):", "if False:"),
     Defence("test_killed_at_any_change_the_next_life_leaves_nothing_behind",
             "syncd/engine/desk.py", "es.note_proof(nodes, self._permitted())", "pass"),
+    Defence("test_a_red_cluster_gets_its_trust_and_its_proof_all_the_same", *_ONLY_WHEN_GREEN, slow=True),
+    Defence("test_a_node_that_does_not_answer_gets_its_trust_and_keeps_the_old_one", *_ONLY_WHEN_GREEN, slow=True),
+    Defence("test_a_password_that_was_changed_stops_no_trust_and_retires_nothing", *_ONLY_WHEN_GREEN, slow=True),
+    Defence("test_a_node_that_dies_in_mid_proof_leaves_no_master_and_its_last_word_proves_nothing",
+            *_ONLY_WHEN_GREEN, slow=True),
     Defence("test_a_foreign_alias_of_that_name_is_left_alone_and_told",
             "syncd/core/handshake.py", "if cluster.proof_alias is not None:", "if False:"),
     Defence("test_one_host_without_tunnels_does_not_stop_the_others_and_is_named",
@@ -175,7 +204,7 @@ _ELASTICSEARCH = (
 
 _SYNCD = (
     Defence("test_every_cut_settles_on_the_next_life",
-            "syncd/core/plan.py", "if cluster.owner == policy.owner or not policy.owner:", "if not policy.owner:"),
+            "syncd/core/plan.py", "if cluster.owner == policy.owner or", "if"),
     Defence("test_lost_memory_costs_caution_not_correctness",
             "syncd/core/desired.py", "claims[cert.fingerprint] = _kept(memory, cert)", "pass"),
     Defence("test_damaged_memory_is_survived",
@@ -183,7 +212,13 @@ _SYNCD = (
     Defence("test_memory_of_a_later_version_is_not_written_over",
             "syncd/core/memory.py", "if isinstance(version, int) and version > VERSION:", "if False:"),
     Defence("test_two_never_hold_the_lease_at_once_though_the_api_comes_and_goes",
-            f"{_KUBE}/lease.py", "return monotonic() - self._other.first_seen > self._other.duration", "return True"),
+            *_ANYBODYS_LEASE),
+    _embedded("test_the_times_in_a_lease_are_of_somebody_elses_clock_and_count_for_nothing", *_ANYBODYS_LEASE),
+    Defence("test_of_two_daemons_one_writes_each_file_once_and_the_other_takes_over", *_ANYBODYS_LEASE),
+    Defence("test_of_two_installations_on_one_cluster_one_writes_and_the_other_says_why_not",
+            "syncd/core/plan.py", 'return next((hold for hold in plan.holds if hold.rule == "other_owner"), None)',
+            "return None"),
+    Defence("test_killed_at_fifty_random_moments_under_load_nothing_is_lost", *_IN_PLACE, slow=True),
     Defence("test_a_process_that_was_frozen_does_not_believe_that_it_still_holds",
             f"{_KUBE}/lease.py", "return monotonic() < self._valid_until and", "return self._valid_until > 0 and"),
     Defence("test_a_cluster_that_another_syncd_keeps_is_left_alone",
