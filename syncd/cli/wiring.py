@@ -26,6 +26,7 @@ from syncd.config.load import secret_path
 from syncd.config.policy import to_policy
 from syncd.core.model import Alias, NodeName, Ownership
 from syncd.engine.keystore import Toolbox
+from syncd.engine.rings import SOURCE, STATE
 from syncd.engine.world import Endpoint, OwnerRule, Pace, World
 from syncd.ports import Bell, Fleet, Notices, Permit, Source, StateStore
 
@@ -139,15 +140,15 @@ class Wiring:
         yield ClockBell(self.whole.intervals.reread)
         files = [source.path for r in cluster.remotes if isinstance(source := r.source, config.FileSource)]
         files += [path for remote in cluster.remotes for path in remote.extra_ca_files]
-        if cluster.state.kind == "file":
-            files.append(cluster.state.path or f"/var/lib/syncd/{cluster.name}.json")
         if files:
-            yield FileBell(files, "source file")
+            yield FileBell(files, SOURCE)
+        if cluster.state.kind == "file":
+            yield FileBell([cluster.state.path or f"/var/lib/syncd/{cluster.name}.json"], STATE)
         for source in {r.source for r in cluster.remotes if isinstance(r.source, config.SecretSource)}:
-            yield self._watch(source.namespace, "secrets", _secret_name(source), "source secret")
+            yield self._watch(source.namespace, "secrets", _secret_name(source), SOURCE)
         if cluster.state.kind == "configmap":
             name = cluster.state.name or f"syncd-{cluster.name}"
-            yield self._watch(cluster.state.namespace or "", "configmaps", name, "state")
+            yield self._watch(cluster.state.namespace or "", "configmaps", name, STATE)
 
     def _watch(self, namespace: str, plural: str, name: str, reason: str) -> Bell:
 

@@ -31,8 +31,8 @@ from syncd.engine.world import OwnerRule, World
 from syncd.ports import Deadline, Host, Source, Stored
 
 T = TypeVar("T")
-_RECENT = timedelta(seconds=30)
-"""For how long a look at a node is good enough where nothing outside has rung."""
+_RECENT = timedelta(seconds=90)
+"""For how long a look at a node is good enough where nothing has rung for the nodes; the clock looks each minute."""
 
 
 @dataclass(frozen=True, slots=True)

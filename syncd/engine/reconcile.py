@@ -12,7 +12,7 @@ from syncd.engine.crew import Crew
 from syncd.engine.desk import Desk
 from syncd.engine.look import Looked, Looker
 from syncd.engine.perform import Performer
-from syncd.engine.rings import from_within
+from syncd.engine.rings import elsewhere
 from syncd.engine.sighted import Sighted
 from syncd.engine.world import World
 from syncd.ports import now
@@ -39,7 +39,7 @@ class Reconciler:
     def run(self, sighted: Sighted, rang: tuple[str, ...], cause_at: datetime) -> Report:
         """A whole pass."""
         started = now()
-        looked, plan = self.plan(sighted, started, anew=not from_within(rang))
+        looked, plan = self.plan(sighted, started, anew=not elsewhere(rang))
         for step in plan.now:
             if isinstance(step, PutFile | FixOwner):
                 self._looker.forget(step.node)  # what was seen of it will be true no longer
