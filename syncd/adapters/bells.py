@@ -12,6 +12,8 @@ from watchfiles import watch
 from syncd.ports import Ring, now
 
 _LOG = logging.getLogger(__name__)
+_STEP = 100
+"""Milliseconds between looks at what the kernel has told: the library polls, and each look wakes this process."""
 _RETRY = 5.0
 """Seconds after which folders that were missing are looked for again."""
 
@@ -55,7 +57,7 @@ class FileBell:
             return
         patience = 5_000 if len(folders) < len(self._folders) else 60_000  # milliseconds until folders are listed anew
         changes = watch(
-            *folders, stop_event=self._stopping, recursive=False, step=20, debounce=100, rust_timeout=500,
+            *folders, stop_event=self._stopping, recursive=False, step=_STEP, debounce=2 * _STEP, rust_timeout=500,
             yield_on_timeout=True, raise_interrupt=False,
         )  # fmt: skip
         waited = 0
