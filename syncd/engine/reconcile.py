@@ -5,7 +5,7 @@ from datetime import datetime
 
 from syncd.core.guard import guard
 from syncd.core.memory import note_written
-from syncd.core.model import ClaimCluster, FixOwner, Known, Memory, Outcome, Plan, PutFile, Remember, Report
+from syncd.core.model import ClaimCluster, FixOwner, Known, Memory, Observed, Outcome, Plan, PutFile, Remember, Report
 from syncd.core.plan import make_plan
 from syncd.engine.act import Actor
 from syncd.engine.crew import Crew
@@ -40,6 +40,8 @@ class Reconciler:
         """A whole pass."""
         started = now()
         looked, plan = self.plan(sighted, started, anew=not elsewhere(rang))
+        if elsewhere(rang) and _takes_away(plan, looked.seen):
+            looked, plan = self.plan(sighted, now())  # a node may have gone meanwhile: trust leaves on what is seen now
         for step in plan.now:
             if isinstance(step, PutFile | FixOwner):
                 self._looker.forget(step.node)  # what was seen of it will be true no longer
@@ -63,3 +65,11 @@ class Reconciler:
         if outcome.result != "done":
             self._actor.keep(written)
         return (outcome,)
+
+
+def _takes_away(plan: Plan, seen: Observed) -> bool:
+    """Whether trust would leave a file, or a CA would be retired."""
+    before = seen.memory.value.cas if isinstance(seen.memory, Known) else ()
+    after = plan.memory.cas if plan.memory else before
+    retired = {record for record in after if record.retired_at} != {record for record in before if record.retired_at}
+    return retired or any(isinstance(step, PutFile) and step.removed for step in plan.now)

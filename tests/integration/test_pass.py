@@ -76,6 +76,25 @@ def test_news_of_something_else_does_not_make_it_look_at_the_nodes_again(bench: 
     syncd.end()
 
 
+def test_trust_leaves_only_on_what_is_seen_now(bench: Bench) -> None:
+    """Promise 1: a node that has gone a moment ago keeps the old CA everywhere, though its last look is good enough else."""
+    bench.overlap = timedelta(seconds=1)
+    syncd = Syncd(bench)
+    syncd.turn_until(lambda: syncd.report is not None and syncd.report.settled)
+    old, new = bench.ca, bench.ca.rekey(now())
+    bench.publish(new)
+    syncd.turn(rang=(SOURCE,))
+    bench.follow()
+    syncd.turn(2)
+    bench.hosts[NAMES[2]].error = HostError("unreachable", "it is gone")
+    end = Deadline.after(10)
+    while "every_node_known" not in rules(report := syncd.turn(rang=(PROOF,))):
+        assert end.left()
+        assert not any(isinstance(step, PutFile) for step in report.plan.now)
+    assert all(old.cert in bench.on(name) for name in NAMES)
+    syncd.end()
+
+
 def test_a_new_key_is_added_beside_the_old_one_and_the_old_one_leaves_when_nothing_needs_it(
     bench: Bench, syncd: Syncd
 ) -> None:
