@@ -20,7 +20,7 @@ from tests.bed.waiting import wait_for
 
 USER, PASSWORD = "admin", "admin-of-the-bed"
 ACCOUNT = "syncd-es"
-_START_SECONDS = 180.0
+_START_SECONDS = 400.0
 
 
 @dataclass
