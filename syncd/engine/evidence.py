@@ -43,9 +43,9 @@ class Evidence:
         self._positions: dict[NodeName, LogPosition] = {}
         self._since: dict[NodeName, tuple[Digest, float]] = {}
 
-    def awaiting(self, report: Report) -> bool:
-        """Whether any node's proof is awaited."""
-        return any(True for _ in self._awaited(report))
+    def awaiting(self, report: Report) -> int:
+        """How many nodes' proofs are awaited."""
+        return sum(1 for _ in self._awaited(report))
 
     def update(self, page: Sighted, report: Report | None) -> Sighted:
         """The page with what the logs and the clock say now."""

@@ -19,8 +19,8 @@ from syncd.engine.world import World
 from syncd.ports import Ring, now
 
 _LOG = logging.getLogger(__name__)
-_QUICK = 0.5
-"""Seconds between looks at a log in which a proof is awaited."""
+_QUICK, _QUICK_EACH = 0.1, 0.01
+"""Seconds between looks at the logs in which proofs are awaited: at least, and for each log."""
 _SOON = 5.0
 """Seconds between looks at Elasticsearch and the remotes while something is not as it should be."""
 
@@ -117,8 +117,8 @@ class Prover:
         return min(probe, _SOON) if pending and monotonic() < self._hopeful_until else probe
 
     def _rest(self) -> None:
-        awaiting = self._report is not None and self._evidence.awaiting(self._report)
-        wait = _QUICK if awaiting else max(0.05, self._due - monotonic())
+        awaiting = self._evidence.awaiting(self._report) if self._report else 0
+        wait = max(_QUICK, awaiting * _QUICK_EACH) if awaiting else max(0.05, self._due - monotonic())
         wait = 0.0 if self._hurry else wait
         with self._changed:
             told = self._report
