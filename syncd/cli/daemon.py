@@ -108,6 +108,7 @@ class Daemon:
         patience = timedelta(seconds=120) + 3 * whole.intervals.reread
         names = [cluster.name for cluster in whole.clusters]
         self._running: dict[str, Running] = {}
+        self._wiring = Wiring(whole, self.path)
         self._telemetry = Telemetry(version(), names, patience, self._counts)
         self._server = Server(whole.telemetry.listen, self._telemetry.pages())
         self._wake: SimpleQueue[None] = SimpleQueue()  # unlike an Event, safe to use from a signal handler
@@ -126,7 +127,7 @@ class Daemon:
         signal.signal(signal.SIGHUP, lambda *_: self._wake.put(None))
         bell = FileBell([str(self.path.absolute())], "configuration")
         self._server.start()
-        self._begin(self._wire(self._live.current))
+        self._begin(self._wiring, _wire(self._wiring))
         bell.start(lambda _: self._wake.put(None))
         _LOG.info("syncd %s keeps %s; telemetry on port %d", version(), ", ".join(self._running), self.port)
         while not self._stopping:
@@ -146,12 +147,8 @@ class Daemon:
         self._stopping = True
         self._wake.put(None)
 
-    def _wire(self, whole: config.Config) -> dict[str, tuple[Wired, int]]:
-        """Every cluster's world, connected to nothing yet. Raises SyncdError where a file that it names is not usable."""
-        wiring = Wiring(whole, self.path)
-        return {cluster.name: (wiring.cluster(cluster), _workers(cluster)) for cluster in whole.clusters}
-
-    def _begin(self, wired: dict[str, tuple[Wired, int]]) -> None:
+    def _begin(self, wiring: Wiring, wired: dict[str, tuple[Wired, int]]) -> None:
+        self._wiring = wiring
         for name, (world, workers) in wired.items():
             self._running[name] = Running(world, workers, self._telemetry)
             self._running[name].start()
@@ -160,6 +157,7 @@ class Daemon:
         for running in self._running.values():
             running.stop()
         self._running.clear()
+        self._wiring.close()
 
     def _refresh(self) -> None:
         """Take a valid change; refuse, name and count an invalid one."""
@@ -171,13 +169,14 @@ class Daemon:
         if change.config is None:
             self._refuse(change.error)
             return
+        wiring = Wiring(change.config, self.path)
         try:
-            wired = self._wire(change.config)
+            wired = _wire(wiring)
         except SyncdError as error:
             self._refuse(str(error))
             return
         self._end()
-        self._begin(wired)
+        self._begin(wiring, wired)
         self._telemetry.watch_over(cluster.name for cluster in change.config.clusters)
         self._telemetry.reloaded("taken")
         _LOG.info("the changed configuration is in force")
@@ -185,6 +184,11 @@ class Daemon:
     def _refuse(self, why: str) -> None:
         self._telemetry.reloaded("refused")
         _LOG.error("the changed configuration is refused, the old one stays: %s", why)
+
+
+def _wire(wiring: Wiring) -> dict[str, tuple[Wired, int]]:
+    """Every cluster's world, connected to nothing yet. Raises SyncdError where a file that it names is not usable."""
+    return {cluster.name: (wiring.cluster(cluster), _workers(cluster)) for cluster in wiring.whole.clusters}
 
 
 def _one_arena() -> None:

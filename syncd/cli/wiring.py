@@ -72,6 +72,11 @@ class Wiring:
         )
         return Wired(world, tuple(self._bells(cluster)))
 
+    def close(self) -> None:
+        """Let go of what the worlds shared, after they have ended."""
+        if self._kube is not None:
+            self._kube.close()
+
     def _client(self) -> KubeClient:
         if self._kube is None:
             self._kube = KubeClient(self.whole.kubernetes.kubeconfig, self.whole.kubernetes.context)

@@ -41,6 +41,8 @@ class LiveConfig:
         except ConfigError as error:
             return self._refuse(error, text)
         self._digest = _digest(text)
+        if config == self.current:  # the same in other words, or a mistake that was taken back
+            return None
         self.current = config
         return Change(config)
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,6 +90,19 @@ class TestSecretSource(KubernetesContract):
             assert time.monotonic() - began < 3
         finally:
             link.stop()
+
+    def test_a_client_that_is_closed_keeps_no_connection(self, api: Api) -> None:
+        """Each change of the configuration makes a new client; the old one must not hold on to sockets."""
+        api.server.put_secret(NS, SECRET, {"ca.crt": b"0"})
+        path, before = f"/api/v1/namespaces/{NS}/secrets/{SECRET}", _connections_to(api.client.host)
+        readers = [threading.Thread(target=api.client.request, args=("GET", path, soon())) for _ in range(4)]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        assert _connections_to(api.client.host) > before
+        api.client.close()
+        assert _connections_to(api.client.host) == before
 
     @pytest.mark.parametrize(
         ("status", "rule"),
@@ -200,3 +214,10 @@ def test_an_answer_that_drips_ends_with_the_deadline(tmp_path: Path) -> None:
         began = time.monotonic()
         assert rule_of(client, seconds=1) == "source_timeout"
         assert time.monotonic() - began < 2
+
+
+def _connections_to(url: str) -> int:
+    """How many sockets of this machine are connected to a port, or were and are not closed yet."""
+    port = f":{int(url.rpartition(':')[2]):04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[2].endswith(port) and row[3] in {"01", "08"} for row in rows)  # ESTABLISHED, CLOSE_WAIT

@@ -145,6 +145,24 @@ def test_a_bad_change_of_the_configuration_is_refused_and_the_old_one_stays(worl
     wait_for(lambda: 'syncd_config_reloads_total{result="taken"} 1.0' in world.page("/metrics"), 30, "the change")
 
 
+def test_a_configuration_that_changes_again_and_again_leaves_nothing_open(world: World) -> None:
+    world.start_daemon()
+    wait_for(lambda: _settled(world), 40, "onboarding")
+    good = world.config.read_text()
+
+    def change(number: int) -> int:
+        """Take another configuration; how many descriptors the daemon has once all is settled again."""
+        world.config.write_text(good.replace('"overlap": "2s"', f'"overlap": "{number}s"'))
+        taken = f'syncd_config_reloads_total{{result="taken"}} {number - 2}.0'
+        wait_for(lambda: taken in world.page("/metrics") and _settled(world), 40, "the change")
+        assert world.daemon
+        return len(list(Path(f"/proc/{world.daemon.pid}/fd").iterdir()))
+
+    change(3)
+    counts = [change(number) for number in range(4, 8)]
+    assert min(counts[1:]) <= counts[0] + 1, "an ended world keeps no connection"
+
+
 def _answers(world: World) -> bool:
     return world.handshakes()[0] > 0
 

@@ -165,15 +165,21 @@ class KubeClient:
         except (urllib3.exceptions.HTTPError, *_UNLOADABLE) as error:
             raise _config_error(self._kubeconfig, error) from error
 
+    def close(self) -> None:
+        """Close the connections that nobody uses now; the others end with their requests."""
+        self._access.pool.clear()
+
     def _reload(self) -> None:
         """Read kubeconfig anew: a token file or a client certificate in it may have been renewed."""
         with self._lock:
+            before = self._access
             try:
                 self._access = self._load()
             except ConfigError as error:
                 raise KubeError(
                     "unauthorized", f"HTTP 401, and the account cannot be read anew: {error.text}"
                 ) from error
+            before.pool.clear()
 
 
 def _configuration(kubeconfig: str | None, context: str | None) -> Configuration:
