@@ -37,6 +37,8 @@ class EsNode:
     transport_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
     address: str = "127.0.0.1"
+    transport_host: str = ""
+    """Where the transport layer is, if not at the address."""
     within: tuple[str, ...] = ()
     """A command that starts others within something: a network namespace."""
     _process: subprocess.Popen[bytes] | None = None
@@ -144,7 +146,7 @@ class EsNode:
 
     def _yml(self, peers: "list[EsNode]") -> str:
         if len(peers) > 1:
-            seeds = json.dumps([f"{peer.address}:{peer.transport_port}" for peer in peers])
+            seeds = json.dumps([f"{peer.transport_host or peer.address}:{peer.transport_port}" for peer in peers])
             names = json.dumps([peer.name for peer in peers])
             discovery = f"discovery.seed_hosts: {seeds}\ncluster.initial_master_nodes: {names}\n"
         else:
@@ -152,7 +154,8 @@ class EsNode:
         return (
             f"cluster.name: {self.cluster}\nnode.name: {self.name}\npath.data: {self.folder}/data\n"
             f"path.logs: {self.folder}/logs\nnode.portsfile: true\nhttp.port: {self.http_port}\n"
-            f"transport.port: {self.transport_port}\nnetwork.host: {self.address}\n{discovery}"
+            f"transport.port: {self.transport_port}\nhttp.host: {self.address}\n"
+            f"transport.host: {self.transport_host or self.address}\n{discovery}"
             "xpack.security.enabled: true\nxpack.security.autoconfiguration.enabled: false\n"
             "xpack.license.self_generated.type: trial\nindices.breaker.total.use_real_memory: false\n"
             f"cluster.routing.allocation.disk.threshold_enabled: false\n{self.yml}"

@@ -26,7 +26,7 @@ from tests.bed import paths
 from tests.bed.authority import Authority
 from tests.bed.elasticsearch import PASSWORD, USER, EsNode, start_cluster
 from tests.bed.namespaces import Namespaces
-from tests.bed.sshd import Sshd, free_port, make_key
+from tests.bed.sshd import Sshd, end_family, free_port, make_key
 from tests.bed.waiting import wait_for
 
 pytestmark = [pytest.mark.bed, pytest.mark.timeout(900)]
@@ -146,6 +146,7 @@ def site(open_folder: Path, need_netns: None, need_sshd: None, need_elasticsearc
     spaces = Namespaces(3)
     nodes: list[EsNode] = []
     hosts: list[Sshd] = []
+    carriers: list[subprocess.Popen[bytes]] = []
     made: Site | None = None
     try:
         spaces.start()
@@ -155,10 +156,11 @@ def site(open_folder: Path, need_netns: None, need_sshd: None, need_elasticsearc
             leaf, leaf_key = TRANSPORT.leaf(name, address)
             files = {FILE: ca.pem, "node.crt": leaf, "node.key": leaf_key, "transport-ca.crt": TRANSPORT.pem}
             yml = _YML.format(roles=roles)
-            node = EsNode(folder / name, name, "onprem", yml=yml, files=files, address=address)
-            node.within = ("prlimit", "--nofile=65536:65536", *within)
+            node = EsNode(folder / name, name, "onprem", yml=yml, files=files, address=address, within=within)
+            node.transport_host = "127.0.0.1"
             nodes.append(node)
             hosts.append(Sshd(folder / f"sshd-{number}", address, public, 2222, within=within).start())
+        carriers += [_carrier(node, nodes) for node in nodes]
         start_cluster(nodes, masters=nodes[:2])
         port = free_port()
         made = Site(folder, ca, nodes, _config(folder, nodes, hosts, key, port), port)
@@ -171,7 +173,17 @@ def site(open_folder: Path, need_netns: None, need_sshd: None, need_elasticsearc
             host.stop()
         for node in nodes:
             node.stop()
+        for carrier in carriers:
+            end_family(carrier)
         spaces.stop()
+
+
+def _carrier(node: EsNode, nodes: list[EsNode]) -> subprocess.Popen[bytes]:
+    """Joins the loopback of a node's host to the others': each node has its transport port on all of them."""
+    pairs = [f"{node.address}:{node.transport_port}=127.0.0.1:{node.transport_port}"]
+    others = [other for other in nodes if other is not node]
+    pairs += [f"127.0.0.1:{o.transport_port}={o.address}:{o.transport_port}" for o in others]
+    return subprocess.Popen([*node.within, sys.executable, "-m", "tests.bed.forward", *pairs])
 
 
 def test_each_dialing_process_proves_what_it_has_loaded_and_nothing_is_left_even_after_kill(site: Site) -> None:

@@ -139,12 +139,17 @@ class MemoryElasticsearch:
     proof_name: str | None = None
     keys: dict[NodeName, str] = field(default_factory=dict)
     roles: frozenset[str] = frozenset({"data", "remote_cluster_client"})
+    health: Literal["green", "yellow", "red"] = "green"
+    refuses: str = ""
+    """Not empty: the rule with which the cluster answers nothing."""
 
     def cluster(self, deadline: Deadline) -> ClusterState:
+        if self.refuses:
+            raise ClusterError(self.refuses, "it does not answer")
         names = [*self.hosts, *map(NodeName, self.extra_nodes)]
         nodes = dict.fromkeys(names, self.roles)
         return ClusterState(
-            "uuid", "onprem", "green", names[0], nodes, self.license, self.keeper, self.record, self.proof_name
+            "uuid", "onprem", self.health, names[0], nodes, self.license, self.keeper, self.record, self.proof_name
         )
 
     def node(self, name: NodeName, deadline: Deadline) -> NodeAnswer:

@@ -95,6 +95,20 @@ def test_trust_leaves_only_on_what_is_seen_now(bench: Bench) -> None:
     syncd.end()
 
 
+@pytest.mark.parametrize("ill", ["red", "es_unreachable", "es_unauthorized", "es_unhealthy"])
+def test_trust_is_written_whatever_the_health_of_the_cluster(bench: Bench, syncd: Syncd, ill: str) -> None:
+    """Promise 1: adding trust needs the published CA and the node's file, never the cluster."""
+    syncd.turn(4)
+    if ill == "red":
+        bench.es.health = "red"
+    else:
+        bench.es.refuses, bench.es.down = ill, set(NAMES)
+    renewed = bench.ca.rekey(now())
+    bench.publish(renewed)
+    syncd.turn(2)
+    assert all({renewed.cert} <= set(bench.on(name)) for name in NAMES)
+
+
 def test_a_new_key_is_added_beside_the_old_one_and_the_old_one_leaves_when_nothing_needs_it(
     bench: Bench, syncd: Syncd
 ) -> None:
