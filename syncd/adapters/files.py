@@ -79,9 +79,7 @@ class FileState:
         return _digest(text)
 
     def _replace(self, text: str) -> None:
-        temp = self._path.with_name(
-            f".{self._path.name}.new"
-        )  # one name, since saves hold the lock: none are left to sweep
+        temp = self._path.with_name(f".{self._path.name}.new")  # saves hold the lock: one name, and none left to sweep
         try:
             temp.unlink(missing_ok=True)
             descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -99,7 +99,7 @@ class Wiring:
     def _state(self, cluster: config.Cluster) -> tuple[StateStore, Permit]:
         state = cluster.state
         if state.kind == "file":
-            path = state.path or f"/var/lib/syncd/{cluster.name}.json"
+            path = _state_path(cluster)
             return FileState(path), FilePermit(f"{path}.permit")
 
         namespace, name = state.namespace or "", state.name or f"syncd-{cluster.name}"
@@ -148,7 +148,7 @@ class Wiring:
         if files:
             yield FileBell(files, SOURCE)
         if cluster.state.kind == "file":
-            yield FileBell([cluster.state.path or f"/var/lib/syncd/{cluster.name}.json"], STATE)
+            yield FileBell([_state_path(cluster)], STATE)
         for source in {r.source for r in cluster.remotes if isinstance(r.source, config.SecretSource)}:
             yield self._watch(source.namespace, "secrets", _secret_name(source), SOURCE)
         if cluster.state.kind == "configmap":
@@ -158,6 +158,10 @@ class Wiring:
     def _watch(self, namespace: str, plural: str, name: str, reason: str) -> Bell:
 
         return ObjectWatch(self._client(), namespace, plural, name, reason)
+
+
+def _state_path(cluster: config.Cluster) -> str:
+    return cluster.state.path or f"/var/lib/syncd/{cluster.name}.json"
 
 
 def _secret_name(source: config.SecretSource) -> str:
