@@ -14,11 +14,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
 	@touch $@
 
-demo: $(STAMP)    ## the whole job on an embedded world on loopback, about a minute
+demo: $(STAMP)    ## the whole job, both models, on an embedded world on loopback, a minute and a half
 	$(BIN)/syncd demo
 
 test: $(STAMP)    ## all tests; what this machine lacks is skipped with the reason and a count
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -m 'not long'
 
 defences: $(STAMP) ## take each defence of docs/faults.md away and see its test fail (half an hour)
 	$(BIN)/python -m tests.defences
@@ -32,7 +32,8 @@ lint: $(STAMP)    ## ruff, mypy --strict, import-linter
 bench: $(STAMP)   ## measure the budgets, and the peers, into bench/RESULTS.md (about 20 minutes)
 	$(BIN)/python -m bench
 
-soak: $(STAMP)    ## all faults at random on real servers for an hour (SOAK_SECONDS=600 for less); not part of CI
+soak: $(STAMP)    ## the long tests, then all faults at random on real servers for an hour (SOAK="600" for less); not part of CI
+	$(BIN)/python -m pytest tests -m long
 	$(BIN)/python -m tests.soak $(SOAK)
 
 bed: $(STAMP)     ## build the real servers (kube-apiserver, etcd, Elasticsearch) into a cache folder

@@ -11,16 +11,22 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Literal, Protocol
 
-from syncd.core.bundle import Cert, Digest
+from syncd.core.bundle import Cert, Digest, Fingerprint
 from syncd.core.model import (
     Alias,
     ClusterState,
+    EckResource,
     Link,
     LogPosition,
+    MirrorState,
     NodeName,
+    Origins,
     Ownership,
     Process,
+    Restarted,
+    RestartRecord,
     Seen,
+    Shown,
 )
 
 Ring = Callable[[str], None]
@@ -144,6 +150,9 @@ class Permit(Protocol):
     def holder(self) -> str:
         """Who holds it, as far as is known; empty: nobody."""
 
+    def trouble(self) -> str:
+        """Why it cannot be had whoever holds it, and the cure; empty: nothing is known to be wrong."""
+
     def stop(self) -> None:
         """Give it back."""
 
@@ -248,11 +257,20 @@ class Host(Protocol):
         A rotated log (other inode, or smaller than the offset) is read from its beginning.
         """
 
+    def remove(self, path: str, expect: Digest, deadline: Deadline) -> None:
+        """Remove a regular file if it still is what was expected (SHA-256 of its bytes); one that is gone is no error.
+
+        Raises ChangedUnderneath when it is another; symlinks are never followed.
+        """
+
     def run(self, argv: Sequence[str], stdin: bytes, limit: int, deadline: Deadline) -> CommandResult:
         """Run a command; output beyond the limit is cut; a command over its deadline is ended."""
 
     def dial(self, address: str, port: int, deadline: Deadline) -> Stream:
-        """A TCP connection made from this host (over SSH: a direct-tcpip channel)."""
+        """A TCP connection made from this host (over SSH: a direct-tcpip channel).
+
+        Raises HostError `dial_refused` where the host cannot connect, `tunnel_refused` where sshd allows no tunnels.
+        """
 
     def listen(self, port: int, accept: Callable[[Stream], None], deadline: Deadline) -> Listening:
         """Listen on the loopback of this host (over SSH: a reverse tunnel); each connection has a thread of its own.
@@ -315,8 +333,11 @@ class Elasticsearch(Protocol):
         An alias of that name that is not ours is left alone; making ours is then ClusterError `es_alias_taken`.
         """
 
-    def reload_secure_settings(self, deadline: Deadline) -> Mapping[NodeName, str]:
-        """Let every node read its keystore again; what went wrong, by node."""
+    def reload_secure_settings(self, deadline: Deadline, password: bytes | None = None) -> Mapping[NodeName, str]:
+        """Let every node read its keystore again, with the password of protected ones.
+
+        What went wrong, by node, for each that was reached: empty where it has read it.
+        """
 
     def key_in_use(self, name: NodeName, alias: Alias, deadline: Deadline) -> str | None:
         """The id of the API key with which a node speaks to a remote; None: the remote does not name it.
@@ -324,8 +345,86 @@ class Elasticsearch(Protocol):
         Asks for an index that nobody was granted, so that the remote refuses by name. The remote audits that refusal.
         """
 
+    def sole_copies(self, deadline: Deadline) -> Mapping[NodeName, tuple[str, ...]]:
+        """Indices by node of which it holds the only started copy of a shard: they are away while it is."""
+
+    def begin_restart(self, record: RestartRecord, deadline: Deadline) -> None:
+        """Set allocation to `primaries`, in the scope in which it is in force, and write the record, in one request.
+
+        Raises ClusterError `es_owner`, `es_restart_open` (there is a record, another one) or `es_allocation` (what is in
+        force is not what the record says): then nothing was changed. The same record again is no error.
+        """
+
+    def free_allocation(self, record: RestartRecord, deadline: Deadline) -> None:
+        """Put allocation back as the open record says, as `end_restart` does, and leave the record open.
+
+        Raises ClusterError `es_restart_changed` when the record is not that one, or when there is none.
+        """
+
+    def note_fault(self, record: RestartRecord, deadline: Deadline) -> None:
+        """Write the record with its fault over the open one, which must be the same but for `fault` and `refused`.
+
+        In the same request allocation is restricted again, if it is as it was before the restart.
+        Raises ClusterError `es_restart_changed` when it is another, or when there is none. The same again is no error.
+        """
+
+    def end_restart(self, record: RestartRecord, outcome: Restarted, deadline: Deadline) -> None:
+        """Put allocation back as the record says, note the outcome for the node and remove the record, in one request.
+
+        Allocation that is no longer `primaries` where the record put it was changed by somebody meanwhile and stays.
+        Raises ClusterError `es_restart_changed` when the record is not that one; none at all is no error.
+        """
+
+    def remove_remote(self, alias: Alias, deadline: Deadline) -> None:
+        """Remove every setting `cluster.remote.<alias>.*`, persistent and transient; none is no error."""
+
     def close(self) -> None:
         """Close the connections."""
+
+
+# --- eck: what the other side must have of ours ----------------------------------------------------------------------
+
+
+class Mirror(Protocol):
+    """The ConfigMap in which ECK finds the self-managed CAs: shared with other clusters and other people."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: `configmap elastic/remote-certs`."""
+
+    def read(self, deadline: Deadline) -> MirrorState | None:
+        """What it holds; None: there is no such ConfigMap. Raises MirrorError `mirror_<fault>`."""
+
+    def write(
+        self,
+        content: str,
+        contribution: tuple[Fingerprint, ...],
+        expect: tuple[str, str] | None,
+        deadline: Deadline,
+        origins: Origins | None = None,
+    ) -> None:
+        """Replace the key, our annotation and the label if it is still the expected (resource version, uid).
+
+        Expect None: it is made. Without origins nothing of it is known as put there by us. Other keys, labels and
+        annotations stay. Raises MirrorConflict when somebody wrote first (nothing is written), MirrorError otherwise.
+        """
+
+
+class Resource(Protocol):
+    """The Elasticsearch resource of a remote."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: `elasticsearch elastic/quickstart`."""
+
+    def read(self, deadline: Deadline) -> EckResource | None:
+        """What it says; None: there is no such resource. Raises MirrorError `resource_<fault>`."""
+
+    def apply(self, manifest: Mapping[str, object], expect: tuple[str, str], deadline: Deadline) -> None:
+        """Server-side apply with a field manager of our own, if it is still the expected (resource version, uid).
+
+        Without force: a field that another manager holds is MirrorError `resource_conflict`, with the manager's name.
+        """
 
 
 class Handshakes(Protocol):
@@ -339,6 +438,9 @@ class Handshakes(Protocol):
 
         Raises HostError `tls`.
         """
+
+    def shown(self, stream: Stream, address: str, deadline: Deadline) -> Shown:
+        """Both in one handshake, with what a transport port (9300) shows. Raises HostError `tls`."""
 
     def mint(self, subject: str, server_name: str) -> Marker:
         """A new self-signed certificate that can sign nothing, for a common name and a DNS name."""

@@ -46,6 +46,9 @@ class FileSource:
         raise SourceError("endpoints_not_told", "a file cannot tell", where=self.name, cure=cure)
 
 
+_FOLDER = "The folder must exist and belong to syncd's user (state.path)"
+
+
 class FileState:
     """One JSON file, 0600, replaced whole; its version is the digest of its text."""
 
@@ -61,7 +64,9 @@ class FileState:
         """See `ports.StateStore.load`."""
         try:
             text = self._path.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if not self._path.parent.is_dir():
+                raise self._error(error) from error  # else it would look like a first start, with nothing to be saved
             return Stored(None, None)
         except OSError as error:
             raise self._error(error) from error
@@ -94,8 +99,7 @@ class FileState:
 
     def _error(self, error: OSError) -> StateError:
         rule = "state_forbidden" if isinstance(error, PermissionError) else "state_unreachable"
-        cure = "The folder must exist and belong to syncd's user (state.path)"
-        return StateError(rule, f"{error.strerror}", where=self.name, cure=cure)
+        return StateError(rule, f"{error.strerror}", where=self.name, cure=_FOLDER)
 
 
 class FilePermit:
@@ -105,6 +109,7 @@ class FilePermit:
         self._path = Path(path)
         self._retry = retry
         self._descriptor: int | None = None
+        self._trouble = ""
         self._stopping = Event()
         self._thread: Thread | None = None
 
@@ -133,6 +138,10 @@ class FilePermit:
             return self._path.read_text().strip()
         return ""
 
+    def trouble(self) -> str:
+        """See `ports.Permit.trouble`."""
+        return self._trouble
+
     def stop(self) -> None:
         """See `ports.Permit.stop`."""
         self._stopping.set()
@@ -152,8 +161,10 @@ class FilePermit:
     def _try(self) -> bool:
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError:
-            return False  # not held; the state file beside it tells what is wrong with the folder
+        except OSError as error:
+            self._trouble = f"file {self._path}: {error.strerror}. {_FOLDER}"
+            return False
+        self._trouble = ""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -91,6 +91,17 @@ class LocalHost:
             finally:
                 os.close(descriptor)
 
+    def remove(self, path: str, expect: Digest, deadline: Deadline) -> None:
+        """See `ports.Host.remove`."""
+        target = Path(path)
+        with _told(path):
+            _sweep(target)
+            if self._digest(path, deadline) not in (expect, None):
+                raise _changed(path)
+            target.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # the folder itself is gone, and the file with it
+                _sync_folder(target.parent)
+
     def log_position(self, path: str, deadline: Deadline) -> LogPosition | None:  # noqa: ARG002
         """See `ports.Host.log_position`."""
         with _told(path):
@@ -122,7 +133,10 @@ class LocalHost:
 
     def dial(self, address: str, port: int, deadline: Deadline) -> Stream:
         """See `ports.Host.dial`."""
-        return dial(address, port, deadline)
+        try:
+            return dial(address, port, deadline)
+        except HostError as error:
+            raise HostError("dial_refused", error.text, where=error.where) from error
 
     def listen(self, port: int, accept: Callable[[Stream], None], deadline: Deadline) -> Listening:  # noqa: ARG002
         """See `ports.Host.listen`."""
@@ -138,10 +152,12 @@ class LocalHost:
         """Nothing is held."""
 
     def _expect(self, path: str, expect: Digest | None, deadline: Deadline) -> None:
+        if self._digest(path, deadline) != expect:
+            raise _changed(path)
+
+    def _digest(self, path: str, deadline: Deadline) -> Digest | None:
         found = self.read(path, 64 * 1_048_576, deadline)
-        there = Digest(sha256(found.content).hexdigest()) if found else None
-        if there != expect:
-            raise ChangedUnderneath("changed", "the file is no longer what the plan was made from", where=path)
+        return Digest(sha256(found.content).hexdigest()) if found else None
 
 
 class LocalFleet:
@@ -238,6 +254,10 @@ def _told(path: str) -> Iterator[None]:
     except OSError as error:
         rule = _RULES.get(error.errno or 0, "io")
         raise HostError(rule, error.strerror or str(error), where=path, cure=_CURES.get(rule, "")) from error
+
+
+def _changed(path: str) -> ChangedUnderneath:
+    return ChangedUnderneath("changed", "the file is no longer what the plan was made from", where=path)
 
 
 def _owner(status: os.stat_result) -> Ownership:

@@ -7,6 +7,7 @@ stream (a socket, an SSH tunnel), so OpenSSL works in memory and the bytes are c
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import TypeVar
@@ -20,7 +21,8 @@ from OpenSSL import SSL
 
 from syncd.core.bundle import Cert, parse_cert
 from syncd.core.errors import BundleError, HostError
-from syncd.ports import Deadline, Marker, Stream
+from syncd.core.model import Presented, Shown
+from syncd.ports import Deadline, Marker, Stream, now
 
 T = TypeVar("T")
 
@@ -30,6 +32,8 @@ _ELASTICSEARCH = b"ES"
 """How every message of Elasticsearch's transport protocol begins."""
 _EVER = datetime(2020, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """RFC 5280's "no well-defined expiration date"; early enough for a node whose clock is behind."""
+_SAID_ALL = b"SSLv3/TLS read server done"
+"""OpenSSL's state once a server of TLS 1.2 or earlier has said all: its chain, the proof of its key, whom it accepts."""
 _LABEL = re.compile(rb"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 
 
@@ -38,21 +42,16 @@ class TlsHandshakes:
 
     def presented(self, stream: Stream, server_name: str | None, deadline: Deadline) -> tuple[Cert, ...]:
         """See `ports.Handshakes.presented`."""
-        connection = _shake(stream, server_name, deadline)
-        try:
-            chain = connection.get_peer_cert_chain(as_cryptography=True) or []
-            certs = tuple(parse_cert(cert.public_bytes(Encoding.DER)) for cert in chain)
-        except (BundleError, ValueError) as error:
-            text = f"the peer presented what is not a readable certificate: {error}"
-            raise HostError("tls", text, cure=_CURE) from error
-        if not certs:
-            raise HostError("tls", "the peer presented no certificate", cure=_CURE)
-        return certs
+        return _chain(_shake(stream, server_name, deadline).connection)
 
     def accepted_names(self, stream: Stream, deadline: Deadline) -> tuple[str, ...]:
         """See `ports.Handshakes.accepted_names`."""
-        connection = _shake(stream, None, deadline, certificate_asked=True)
-        return tuple(name.rfc4514_string() for name in connection.get_client_ca_list(as_cryptography=True))
+        return _names(_shake(stream, None, deadline))
+
+    def shown(self, stream: Stream, address: str, deadline: Deadline) -> Shown:
+        """See `ports.Handshakes.shown`."""
+        shaken = _shake(stream, None, deadline)
+        return Shown(Presented(_chain(shaken.connection), address, now()), frozenset(_names(shaken)))
 
     def mint(self, subject: str, server_name: str) -> Marker:
         """See `ports.Handshakes.mint`. It never expires: an alarm about a certificate that signs nothing helps nobody."""
@@ -91,23 +90,58 @@ def _drive(connection: SSL.Connection, stream: Stream, deadline: Deadline, actio
             _feed(connection, stream, deadline)
 
 
-def _shake(
-    stream: Stream, server_name: str | None, deadline: Deadline, *, certificate_asked: bool = False
-) -> SSL.Connection:
+@dataclass(frozen=True, slots=True)
+class _Shaken:
+    """A handshake in which the peer has said, and proven, all that it had to."""
+
+    connection: SSL.Connection
+    refused: SSL.Error | HostError | None
+    """What ended it after that: a server that demands a certificate of ours ends it so, in TLS 1.2 or earlier."""
+
+
+def _shake(stream: Stream, server_name: str | None, deadline: Deadline) -> _Shaken:
+    said: set[bytes] = set()
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_verify(SSL.VERIFY_NONE)
+    context.set_info_callback(lambda connection, *_: said.add(connection.get_state_string()))
     connection = SSL.Connection(context, None)
     if name := _sni(server_name or ""):
         connection.set_tlsext_host_name(name)
     connection.set_connect_state()
     try:
         _drive(connection, stream, deadline, connection.do_handshake)
-    except SSL.Error as error:
-        if certificate_asked and connection.get_client_ca_list():
-            return connection  # it refused us for having no certificate, after it had told what we came for
-        raise HostError("tls", f"the TLS handshake failed: {_text(error)}", cure=_CURE) from error
+    except (SSL.Error, HostError) as error:
+        if _SAID_ALL in said:
+            return _Shaken(connection, error)
+        raise _failed(error) from error
     _flush(connection, stream, deadline)
-    return connection
+    return _Shaken(connection, None)
+
+
+def _failed(error: SSL.Error | HostError) -> HostError:
+    if isinstance(error, HostError):
+        return error
+    return HostError("tls", f"the TLS handshake failed: {_text(error)}", cure=_CURE)
+
+
+def _chain(connection: SSL.Connection) -> tuple[Cert, ...]:
+    try:
+        chain = connection.get_peer_cert_chain(as_cryptography=True) or []
+        certs = tuple(parse_cert(cert.public_bytes(Encoding.DER)) for cert in chain)
+    except (BundleError, ValueError) as error:
+        text = f"the peer presented what is not a readable certificate: {error}"
+        raise HostError("tls", text, cure=_CURE) from error
+    if not certs:
+        raise HostError("tls", "the peer presented no certificate", cure=_CURE)
+    return certs
+
+
+def _names(shaken: _Shaken) -> tuple[str, ...]:
+    """The names in the CertificateRequest; none in a handshake that was broken off is not an answer."""
+    names = tuple(name.rfc4514_string() for name in shaken.connection.get_client_ca_list(as_cryptography=True))
+    if shaken.refused and not names:
+        raise _failed(shaken.refused) from shaken.refused
+    return names
 
 
 def _sni(server_name: str) -> bytes:

@@ -1,13 +1,17 @@
 """`syncd check`: each prerequisite is ok, wrong or unknown, with the exact cure. Pure: judged from one look."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
+from syncd.cli.check import Check
+from syncd.cli.checks_models import node_checks, reload_checks, remote_checks
+from syncd.core.leave import without_the_dead
 from syncd.core.model import (
     Absent,
     ClusterState,
+    Context,
     Known,
+    Memory,
     NodeSeen,
     Observed,
     Plan,
@@ -25,24 +29,16 @@ _LICENCES = frozenset({"trial", "enterprise"})
 """Cross-cluster API keys need one of these on both sides (elastic/elasticsearch PR #96307)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of `syncd check`."""
-
-    group: str
-    what: str
-    result: Literal["ok", "wrong", "unknown"]
-    text: str = ""
-    cure: str = ""
-
-
 def checks(policy: Policy, seen: Observed, plan: Plan) -> tuple[Check, ...]:
     """All prerequisites of one cluster, grouped: the state, each remote, the cluster, each node, each link."""
     return (
         _state(seen),
         *(each for alias, remote in seen.remotes.items() for each in _remote(alias, remote)),
         *_cluster(seen.cluster, policy),
-        *(each for node in seen.nodes.values() for each in _node(node, policy)),
+        *_members(seen, policy),
+        *reload_checks(seen, policy),
+        *(each for remote in policy.remotes for each in remote_checks(remote, seen, policy, plan)),
+        *(each for node in seen.nodes.values() for each in (*_node(node, policy), *node_checks(node, policy, plan))),
         *_links(plan),
         *_strangers(seen),
     )
@@ -89,7 +85,7 @@ def _cluster(cluster: Seen[ClusterState], policy: Policy) -> Iterator[Check]:
         return
     state = cluster.value
     yield Check("cluster", "Elasticsearch answers", "ok", f"{state.name}, {state.health}")
-    fits = state.license in _LICENCES
+    fits = state.license in _LICENCES or not any(remote.model == "api_key" for remote in policy.remotes)
     cure = "" if fits else "Cross-cluster API keys need an Enterprise or trial licence on both sides"
     yield Check("cluster", "the licence allows the API-key model", "ok" if fits else "wrong", state.license, cure)
     managed = {node.name for node in policy.nodes}
@@ -98,18 +94,41 @@ def _cluster(cluster: Seen[ClusterState], policy: Policy) -> Iterator[Check]:
     yield Check("cluster", "every node is managed", "wrong" if others else "ok", ", ".join(others), cure)
 
 
+def _members(seen: Observed, policy: Policy) -> Iterator[Check]:
+    """A node that is down and one that goes by another name look the same; with either, old CAs and restarts wait."""
+    if not isinstance(seen.cluster, Known):
+        return  # of whom it is made up is not known; that it does not answer is told
+    memory = seen.memory.value if isinstance(seen.memory, Known) else Memory()
+    alive, _, _ = without_the_dead(policy, seen, memory)
+    away = [node.name for node in alive.nodes if node.name not in seen.cluster.value.nodes]
+    what = "every configured node is a member of the cluster"
+    if not away:
+        yield Check("cluster", what, "ok")
+        return
+    cure = "Start it, or give nodes[].name as node.name has it; if it is gone for good: syncd forget --node NAME"
+    yield Check("cluster", what, "wrong", ", ".join(away), cure)
+
+
 def _node(node: NodeSeen, policy: Policy) -> Iterator[Check]:
-    group, path = f"node {node.name}", policy.node(node.name).path
-    yield _seen(group, "the host is reachable and its trust file readable", node.file)
+    group = f"node {node.name}"
+    contexts = sorted({remote.context for remote in policy.remotes})
+    for context in contexts:
+        yield _seen(group, f"the host is reachable and its {context} trust file readable", node.files[context])
     yield _seen(group, "the owner of the trust file can be decided", node.owner)
     yield _process(group, node.process)
+    for context in contexts:
+        yield _named(group, node, policy.node(node.name).paths[context], context)
+
+
+def _named(group: str, node: NodeSeen, path: str, context: Context) -> Check:
+    what = "the running configuration names the trust file"
     match node.trust_paths:
         case Known(value=paths) if path in paths:
-            yield Check(group, "the running configuration names the trust file", "ok", path)
+            return Check(group, what, "ok", path)
         case Known() | Absent():
-            yield Check(group, "the running configuration names the trust file", "wrong", path, yml_text(path))
+            return Check(group, what, "wrong", path, yml_text(path, context))
         case Unknown(text=text):
-            yield Check(group, "the running configuration names the trust file", "unknown", text)
+            return Check(group, what, "unknown", text)
 
 
 def _seen(group: str, what: str, seen: Seen[object]) -> Check:
@@ -140,7 +159,7 @@ def _links(plan: Plan) -> Iterable[Check]:
 
 
 def _strangers(seen: Observed) -> Iterable[Check]:
-    for alias, stranger in seen.strangers.items():
+    for (_, alias), stranger in seen.strangers.items():
         if isinstance(stranger, Unknown):
             text = f"{stranger.text}; nothing is removed from a trust file while this is not known"
             yield Check("cluster", f"what the other alias {alias} presents is known", "unknown", text)

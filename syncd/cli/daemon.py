@@ -3,7 +3,7 @@
 import ctypes
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ from syncd.engine.crew import Crew
 from syncd.engine.desk import Desk
 from syncd.engine.loop import Loop
 from syncd.engine.prove import Prover
-from syncd.engine.reconcile import Reconciler
+from syncd.engine.reconcile import Past, Reconciler
 from syncd.engine.tell import Teller
 from syncd.telemetry.logs import set_up
 from syncd.telemetry.metrics import Count
@@ -39,7 +39,7 @@ _FIRST_PAGE = 1.0
 class Running:
     """One cluster at work."""
 
-    def __init__(self, wired: Wired, workers: int, telemetry: Telemetry) -> None:
+    def __init__(self, wired: Wired, workers: int, telemetry: Telemetry, past: Past) -> None:
         self._world = wired.world
         self._bells = wired.bells
         self._telemetry = telemetry
@@ -49,7 +49,7 @@ class Running:
         self._crew = Crew(f"crew {name}", workers, self.loop.ring)
         self._proving = Crew(f"prove {name}", min(workers, 32), lambda _: None)
         self._desk = Desk(wired.world, self.loop.ring)
-        self._reconciler = Reconciler(wired.world, self._crew, self._desk)
+        self._reconciler = Reconciler(wired.world, self._crew, self._desk, past)
         self._prover = Prover(wired.world, self._proving, self._desk, self.loop.ring)
 
     def start(self) -> None:
@@ -77,9 +77,15 @@ class Running:
         self._world.fleet.close()
         self._world.elasticsearch.close()
 
+    @property
+    def past(self) -> Past:
+        """See `Reconciler.past`."""
+        return self._reconciler.past
+
     def counts(self) -> Iterator[Count]:
-        """How often each watch began anew, by cause: `ended` is the usual one, each minute."""
+        """How often each watch began anew, by cause (`ended` is the usual one, each minute), and how often a pass crashed."""
         cluster = self._world.policy.cluster
+        yield "syncd_pass_crashes", {"cluster": cluster}, float(self.loop.heart.crashes)
         for bell in self._bells:
             if isinstance(bell, ObjectWatch):
                 for cause, number in dict(bell.restarts).items():
@@ -127,7 +133,7 @@ class Daemon:
         signal.signal(signal.SIGHUP, lambda *_: self._wake.put(None))
         bell = FileBell([str(self.path.absolute())], "configuration")
         self._server.start()
-        self._begin(self._wiring, _wire(self._wiring))
+        self._begin(self._wiring, _wire(self._wiring), {})
         bell.start(lambda _: self._wake.put(None))
         _LOG.info("syncd %s keeps %s; telemetry on port %d", version(), ", ".join(self._running), self.port)
         while not self._stopping:
@@ -147,17 +153,20 @@ class Daemon:
         self._stopping = True
         self._wake.put(None)
 
-    def _begin(self, wiring: Wiring, wired: dict[str, tuple[Wired, int]]) -> None:
+    def _begin(self, wiring: Wiring, wired: dict[str, tuple[Wired, int]], past: Mapping[str, Past]) -> None:
         self._wiring = wiring
         for name, (world, workers) in wired.items():
-            self._running[name] = Running(world, workers, self._telemetry)
+            self._running[name] = Running(world, workers, self._telemetry, past.get(name, Past()))
             self._running[name].start()
 
-    def _end(self) -> None:
+    def _end(self) -> dict[str, Past]:
+        """Stop all; what each cluster's loop knew of the past, for the next one."""
         for running in self._running.values():
             running.stop()
+        past = {name: running.past for name, running in self._running.items()}
         self._running.clear()
         self._wiring.close()
+        return past
 
     def _refresh(self) -> None:
         """Take a valid change; refuse, name and count an invalid one."""
@@ -175,8 +184,7 @@ class Daemon:
         except SyncdError as error:
             self._refuse(str(error))
             return
-        self._end()
-        self._begin(wiring, wired)
+        self._begin(wiring, wired, self._end())
         self._telemetry.watch_over(cluster.name for cluster in change.config.clusters)
         self._telemetry.reloaded("taken")
         _LOG.info("the changed configuration is in force")

@@ -1,13 +1,14 @@
 """One look, or one pass, in the foreground: what `plan`, `check`, `explain`, `status` and `once` share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import sleep
 
 from syncd.cli.wiring import Wiring
 from syncd.config import model as config
-from syncd.core.model import Observed, Plan, Policy, Report
+from syncd.core import restart
+from syncd.core.model import Known, Observed, Plan, Policy, Report
 from syncd.engine.crew import Crew
 from syncd.engine.desk import Desk
 from syncd.engine.prove import Prover
@@ -19,6 +20,12 @@ _PATIENT = 20.0
 """Seconds that a person waits for a slow node, where the daemon would go on without it."""
 _PERMIT_SECONDS = 5.0
 _STEP = 0.05
+_BETWEEN = 0.3
+_PATIENCE = 300.0
+_PASSING = frozenset(
+    {"not_claimed", "restart_pending", "restart_under_way", "shards_unknown", "recovered", "health", "sole_copy"}
+)
+"""Holds of a restart that pass by themselves once the node before has recovered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,7 @@ class Foreground:
 
     def __init__(self, wiring: Wiring, cluster: config.Cluster) -> None:
         wired = wiring.cluster(cluster)
+        self.listen = wiring.whole.telemetry.listen
         pace = replace(wired.world.pace, look=_PATIENT, act=_PATIENT)
         self.world: World = replace(wired.world, pace=pace)
         self._crew = Crew("look", 32, lambda _: None)
@@ -52,6 +60,21 @@ class Foreground:
         """A whole pass, with what is known of Elasticsearch looked at before."""
         report = self._reconciler.run(self._prover.sweep(), ("command",), now())
         self._prover.tell(report)
+        return report
+
+    def finish(self, report: Report, tell: Callable[[Report], None]) -> Report:
+        """Further passes until no restart is open and none is due that only waits for the cluster.
+
+        What a command began it does not leave behind with allocation restricted; on a cluster that does not recover, and in
+        which nothing is open, it waits for some minutes only. `tell` is given each pass.
+        """
+        patience = Deadline.after(_PATIENCE)
+        while _is_open(report) or (_waits(report) and patience.left()):
+            sleep(_BETWEEN)
+            report = self.make_pass()
+            tell(report)
+            if report.outcomes:
+                patience = Deadline.after(_PATIENCE)
         return report
 
     def try_permit(self) -> bool:
@@ -73,6 +96,20 @@ class Foreground:
         self.world.permit.stop()
         self.world.fleet.close()
         self.world.elasticsearch.close()
+
+
+def _is_open(report: Report) -> bool:
+    """Whether a restart is open, or may be, as long as the cluster has not been looked at since the last step."""
+    cluster, acted = report.seen.cluster, report.seen.acted
+    if not isinstance(cluster, Known):
+        return acted is not None  # perhaps it is being restarted: a cluster of one node
+    return cluster.value.restart is not None or (acted is not None and cluster.at <= acted)
+
+
+def _waits(report: Report) -> bool:
+    """Whether a restart is due that waits for nothing but the cluster."""
+    rules = {hold.rule for hold in report.plan.holds} & restart.NAMES
+    return bool(rules) and rules <= _PASSING
 
 
 @contextmanager

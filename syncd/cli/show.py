@@ -5,27 +5,25 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
 
-from syncd.cli.checks import Check
+from syncd.cli.check import Check
+from syncd.cli.steps import step_text
 from syncd.core.bundle import Cert, Fingerprint
-from syncd.core.memory import certs_on_nodes
+from syncd.core.memory import certs_anywhere
 from syncd.core.model import (
-    ClaimCluster,
-    CloseProof,
-    FixOwner,
+    BeginRestart,
     Hold,
     Known,
-    Memory,
     NodeName,
-    NodeSeen,
     Observed,
-    OpenProof,
     Plan,
     PutFile,
     Remember,
     Report,
+    RestartNode,
     Step,
 )
-from syncd.core.trust import Rotation, verifies
+from syncd.core.restart import NAMES
+from syncd.core.trust import Rotation
 
 _NEWS = {
     Rotation.FIRST: "the first CA seen is taken as it is",
@@ -42,43 +40,39 @@ def plan_text(plan: Plan) -> Iterator[str]:
         yield f"{plan.cluster} / {alias}: {_NEWS[Rotation(rotation)]}."
     steps = (*plan.now, *(step for step, _ in plan.later))
     if not steps:
-        yield f"{plan.cluster}: nothing to do."
+        yield f"{plan.cluster}: {'no step can be taken; this waits:' if waits(plan) else 'nothing to do.'}"
     for number, (text, nodes) in enumerate(_grouped(steps), start=1):
         yield f"  {number:<3}{text}{'  on ' + ' '.join(nodes) if nodes else ''}"
-    for hold in plan.holds:
-        if hold.rule != "standby":  # a command that only looks holds no permit
-            yield f"  hold  {hold.subject}: {hold.rule}: {hold.text}"
-    if steps:
+    for number, (name, why) in enumerate(plan.needs.items(), start=1):
+        yield f"  restart {number} of {len(plan.needs)}: {name}: for {why}"
+        yield from (f"      elasticsearch.yml: {line}" for line in plan.edits.get(name, ()))
+    yield from (f"  hold  {hold.subject}: {hold.rule}: {hold.text}" for hold in _held(plan))
+    if steps and not plan.needs and not _held(plan):  # what is held may be that a node could not be looked at
         yield "No restart is needed."
+
+
+def _held(plan: Plan) -> list[Hold]:
+    """What is held back, but for want of a permit: a command that only looks holds none."""
+    return [hold for hold in plan.holds if hold.rule != "standby"]
+
+
+def restart_text(plan: Plan) -> Iterator[str]:
+    """What a plan has about restarts: which nodes, in which order, why, and what holds them."""
+    steps = [step for step in (*plan.now, *(s for s, _ in plan.later)) if isinstance(step, BeginRestart | RestartNode)]
+    for text, nodes in _grouped(steps):
+        yield f"  now   {text}  on {' '.join(nodes)}"
+    about = [hold for hold in plan.holds if hold.rule in NAMES]
+    yield from (f"  hold  {hold.subject}: {hold.rule}: {hold.text}" for hold in about)
+    if not steps and not about:
+        yield f"{plan.cluster}: no node lacks anything that a restart would bring."
 
 
 def _grouped(steps: Iterable[Step]) -> list[tuple[str, list[NodeName]]]:
     groups: dict[str, list[NodeName]] = defaultdict(list)
     for step in steps:
-        text, node = _step(step)
+        text, node = step_text(step)
         groups[text] += [node] if node else []
     return list(groups.items())
-
-
-def _step(step: Step) -> tuple[str, NodeName | None]:
-    match step:
-        case PutFile():
-            changes = [f"+ {_named(cert)}" for cert in step.added] + [f"- {_named(cert)}" for cert in step.removed]
-            return f"write {step.path}   {', '.join(changes)}", step.node
-        case FixOwner():
-            return f"chown {step.path}   {step.why}", step.node
-        case ClaimCluster():
-            return "claim cluster.metadata.syncd.owner", None
-        case OpenProof():
-            return f"open   a proof by handshake: {', '.join(target.node for target in step.targets)}", None
-        case CloseProof():
-            return f"close  the proof by handshake   {step.why}", None
-        case Remember():
-            return "remember", None
-
-
-def _named(cert: Cert) -> str:
-    return f"{cert.short} ({cert.subject}, until {cert.not_after:%Y-%m-%d})"
 
 
 def plan_document(plan: Plan) -> dict[str, object]:
@@ -88,12 +82,15 @@ def plan_document(plan: Plan) -> dict[str, object]:
         "cluster": plan.cluster,
         "rotations": {alias: str(kind) for alias, kind in plan.rotations.items()},
         "steps": [_step_document(step, rule) for step, rule in waiting],
+        "restarts": [
+            {"node": name, "why": why, "edit": list(plan.edits.get(name, ()))} for name, why in plan.needs.items()
+        ],
         "holds": [_hold_document(hold) for hold in plan.holds],
     }
 
 
 def _step_document(step: Step, held_by: str) -> dict[str, object]:
-    text, node = _step(step)
+    text, node = step_text(step)
     body: dict[str, object] = {"step": type(step).__name__, "node": node, "text": text, "held_by": held_by or None}
     if isinstance(step, PutFile):
         body |= {"path": step.path, "added": [c.fingerprint for c in step.added]}
@@ -106,19 +103,27 @@ def _hold_document(hold: Hold) -> dict[str, object]:
 
 
 def waits(plan: Plan) -> bool:
-    """Whether a change waits."""
-    return bool(plan.now or plan.later)
+    """Whether anything waits: a step, a restart, or what is held back, be it for something that cannot be read."""
+    return bool(plan.now or plan.later or plan.needs or _held(plan))
 
 
 def report_text(report: Report) -> Iterator[str]:
     """What a pass did, and what it did not."""
     for outcome in report.outcomes:
-        text, node = _step(outcome.step)
+        text, node = step_text(outcome.step)
         if not isinstance(outcome.step, Remember) or outcome.result != "done":
             yield f"{report.cluster}: {outcome.result}: {text}{f' on {node}' if node else ''} {outcome.text}".rstrip()
     if not report.outcomes:
-        yield f"{report.cluster}: nothing to do."
+        yield f"{report.cluster}: {'nothing could be done; this waits:' if report.plan.holds else 'nothing to do.'}"
     yield from (f"  hold  {hold.subject}: {hold.rule}: {hold.text}" for hold in report.plan.holds)
+
+
+def progress_text(report: Report) -> Iterator[str]:
+    """What one of several passes did; what it waits for is told where it is a restart."""
+    for outcome in report.outcomes:
+        text, node = step_text(outcome.step)
+        if not isinstance(outcome.step, Remember):
+            yield f"{report.cluster}: {outcome.result}: {text}{f' on {node}' if node else ''} {outcome.text}".rstrip()
 
 
 def as_dict(check: Check) -> dict[str, str]:
@@ -130,11 +135,13 @@ def explain_document(cert: Cert, plan: Plan) -> dict[str, object]:
     """An explanation as JSON-able data."""
     held = [
         {"node": node, "origin": claim.origin, "alias": claim.alias, "role": claim.role, "kept_by": claim.kept_by}
-        for node, claims in plan.claims.items()
+        for part in plan.trust.values()
+        for node, claims in part.claims.items()
         for claim in claims
         if claim.cert == cert
     ]
     return {
+        "cluster": plan.cluster,
         "fingerprint": cert.fingerprint,
         "subject": cert.subject,
         "not_before": cert.not_before.isoformat(),
@@ -160,15 +167,16 @@ def explain_text(cert: Cert, seen: Observed, plan: Plan) -> Iterator[str]:
     """Who holds a certificate, since when, why, and what would take it out."""
     yield f"{cert.fingerprint}"
     yield f"  subject {cert.subject}, valid {cert.not_before:%Y-%m-%d} to {cert.not_after:%Y-%m-%d}"
-    memory = seen.memory.value if isinstance(seen.memory, Known) else Memory()
+    memory = seen.remembered
     for record in (record for record in memory.cas if record.fingerprint == cert.fingerprint):
         yield f"  {record.alias}: {record.origin}, first seen {_day(record.first_seen)}{_past(record.superseded_at)}"
-    for node, claims in plan.claims.items():
-        for claim in claims:
-            if claim.cert == cert:
-                why = f", kept by {', '.join(claim.kept_by)}" if claim.kept_by else ""
-                yield f"  {node}: {claim.origin} {claim.role}{f' of {claim.alias}' if claim.alias else ''}{why}"
-    if any(claim.origin == "foreign" for claims in plan.claims.values() for claim in claims if claim.cert == cert):
+    foreign = False
+    for node, claim in ((n, c) for part in plan.trust.values() for n, claims in part.claims.items() for c in claims):
+        if claim.cert == cert:
+            why = f", kept by {', '.join(claim.kept_by)}" if claim.kept_by else ""
+            yield f"  {node}: {claim.origin} {claim.role}{f' of {claim.alias}' if claim.alias else ''}{why}"
+            foreign = foreign or claim.origin == "foreign"
+    if foreign:
         yield f"  syncd did not put it there and leaves it. An old CA of a remote? syncd adopt {cert.short} retires it"
         yield f"  by proof. Not wanted? syncd revoke {cert.short} takes it out at once."
 
@@ -183,27 +191,10 @@ def _day(moment: datetime) -> str:
 
 def known_certs(seen: Observed) -> dict[Fingerprint, Cert]:
     """Every certificate that a fingerprint typed by a person may mean."""
-    certs = certs_on_nodes(seen)
+    certs = certs_anywhere(seen)
     for remote in seen.remotes.values():
         if isinstance(remote.published, Known):
             published = remote.published.value
             certs |= {cert.fingerprint: cert for cert in (published.ca, *published.echo)}
         certs |= {sight.leaf.fingerprint: sight.leaf for sight in remote.presented}
     return certs
-
-
-def broken_by_removal(cert: Cert, seen: Observed, now: datetime) -> list[str]:
-    """What stops working when a certificate is taken out of the files: for the consent to `syncd revoke`."""
-    return [text for node in seen.nodes.values() for text in _broken_on(node, cert, seen, now)]
-
-
-def _broken_on(node: NodeSeen, cert: Cert, seen: Observed, now: datetime) -> Iterator[str]:
-    if not isinstance(node.file, Known):
-        yield f"{node.name}: not known, its file cannot be read now"
-        return
-    before = node.file.value.trust.certs
-    after = tuple(other for other in before if other != cert)
-    for alias, remote in seen.remotes.items():
-        for sight in remote.presented[-1:]:
-            if verifies(sight.chain, before, now).ok and not verifies(sight.chain, after, now).ok:
-                yield f"{node.name}: new connections to {alias} ({sight.address})"

@@ -1,8 +1,10 @@
 """The one place that joins adapters to the engine: from a configured cluster to its World and its bells."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from posixpath import dirname, join
 
@@ -10,7 +12,9 @@ from syncd.adapters.bells import ClockBell, FileBell
 from syncd.adapters.elasticsearch import ElasticsearchApi, ElasticsearchSettings
 from syncd.adapters.files import FilePermit, FileSource, FileState
 from syncd.adapters.kubernetes import (
+    ConfigMapMirror,
     ConfigMapState,
+    EckResourceApi,
     EventNotices,
     KubeClient,
     LeasePermit,
@@ -23,12 +27,13 @@ from syncd.adapters.tls import TlsHandshakes
 from syncd.cli.notices import LogNotices
 from syncd.config import model as config
 from syncd.config.load import secret_path
-from syncd.config.policy import to_policy
-from syncd.core.model import Alias, NodeName, Ownership
-from syncd.engine.keystore import Toolbox
+from syncd.config.policy import to_policy, unit_of
+from syncd.core.model import Alias, NodeName, Ownership, Policy
 from syncd.engine.rings import SOURCE, STATE
+from syncd.engine.service import Service
+from syncd.engine.tools import Toolbox
 from syncd.engine.world import Endpoint, OwnerRule, Pace, World
-from syncd.ports import Bell, Fleet, Notices, Permit, Source, StateStore
+from syncd.ports import Bell, Fleet, Mirror, Notices, Permit, Resource, Source, StateStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,9 @@ class Wiring:
         """The world of one cluster, and its bells. Connects to nothing yet."""
         sources = {Alias(remote.alias): self._source(remote.source) for remote in cluster.remotes}
         state, permit = self._state(cluster)
+        policy = to_policy(cluster, self.whole.intervals.probe)
         world = World(
-            policy=to_policy(cluster, self.whole.intervals.probe),
+            policy=policy,
             fleet=self._fleet(cluster),
             sources={alias: source for alias, source in sources.items() if source is not None},
             extras=_extras(cluster),
@@ -65,12 +71,21 @@ class Wiring:
             notices={Alias(remote.alias): self._notices(remote.source) for remote in cluster.remotes},
             owners={NodeName(node.name): _owner_rule(cluster.layout_of(node)) for node in cluster.nodes},
             endpoints={Alias(remote.alias): _endpoint(remote) for remote in cluster.remotes},
-            tools={NodeName(node.name): _toolbox(cluster.layout_of(node)) for node in cluster.nodes},
+            tools={NodeName(node.name): self._toolbox(cluster.layout_of(node)) for node in cluster.nodes},
+            services={NodeName(node.name): _service(cluster, node.name) for node in cluster.nodes},
+            own_cas={NodeName(n.name): path for n in cluster.nodes if (path := cluster.layout_of(n).own_ca_file)},
+            secrets=self._secrets(cluster),
+            mirrors=self._mirrors(cluster, policy),
+            resources=self._resources(cluster),
             proof_port=cluster.handshake.port,
             logs={NodeName(n.name): log for n in cluster.nodes if (log := cluster.layout_of(n).log_file)},
-            pace=Pace(probe=self.whole.intervals.probe.total_seconds()),
+            pace=self._pace(),
         )
         return Wired(world, tuple(self._bells(cluster)))
+
+    def _pace(self) -> Pace:
+        said = self.whole.intervals
+        return Pace(probe=said.probe.total_seconds(), handshake=said.nodes.total_seconds())
 
     def close(self) -> None:
         """Let go of what the worlds shared, after they have ended."""
@@ -99,10 +114,10 @@ class Wiring:
     def _state(self, cluster: config.Cluster) -> tuple[StateStore, Permit]:
         state = cluster.state
         if state.kind == "file":
-            path = _state_path(cluster)
+            path = cluster.state_path
             return FileState(path), FilePermit(f"{path}.permit")
 
-        namespace, name = state.namespace or "", state.name or f"syncd-{cluster.name}"
+        namespace, name = state.namespace or "", cluster.state_name
         return ConfigMapState(self._client(), namespace, name), LeasePermit(self._client(), namespace, name)
 
     def _fleet(self, cluster: config.Cluster) -> Fleet:
@@ -138,6 +153,30 @@ class Wiring:
             )
         )
 
+    def _toolbox(self, layout: config.Layout) -> Toolbox:
+        path = self._file(layout.keystore_password_file)
+        return Toolbox(layout.home, layout.config_dir, layout.java_home, partial(_secret, path) if path else None)
+
+    def _secrets(self, cluster: config.Cluster) -> dict[str, Callable[[], bytes]]:
+        files = {remote.alias: self._file(remote.credential_file) for remote in cluster.remotes}
+        return {f"cluster.remote.{alias}.credentials": partial(_secret, path) for alias, path in files.items() if path}
+
+    def _mirrors(self, cluster: config.Cluster, policy: Policy) -> dict[Alias, Mirror]:
+        said = {remote.alias: remote.mirror for remote in policy.remotes}
+        return {
+            alias: ConfigMapMirror(self._client(), mirror.namespace, mirror.name, _ours(cluster), mirror.key)
+            for alias, mirror in said.items()
+            if mirror
+        }
+
+    def _resources(self, cluster: config.Cluster) -> dict[Alias, Resource]:
+        said = {Alias(r.alias): (r.source, r.services) for r in cluster.remotes}
+        return {
+            alias: EckResourceApi(self._client(), source.namespace, source.cluster, _ours(cluster), services)
+            for alias, (source, services) in said.items()
+            if isinstance(source, config.SecretSource)
+        }
+
     def _file(self, name: str | None) -> str | None:
         return secret_path(name, self.path.absolute()) if name else None
 
@@ -148,20 +187,19 @@ class Wiring:
         if files:
             yield FileBell(files, SOURCE)
         if cluster.state.kind == "file":
-            yield FileBell([_state_path(cluster)], STATE)
+            yield FileBell([cluster.state_path], STATE)
         for source in {r.source for r in cluster.remotes if isinstance(r.source, config.SecretSource)}:
             yield self._watch(source.namespace, "secrets", _secret_name(source), SOURCE)
+        for namespace, name in {
+            (m.namespace, m.name) for r in to_policy(cluster, timedelta()).remotes if (m := r.mirror)
+        }:
+            yield self._watch(namespace, "configmaps", name, SOURCE)
         if cluster.state.kind == "configmap":
-            name = cluster.state.name or f"syncd-{cluster.name}"
-            yield self._watch(cluster.state.namespace or "", "configmaps", name, STATE)
+            yield self._watch(cluster.state.namespace or "", "configmaps", cluster.state_name, STATE)
 
     def _watch(self, namespace: str, plural: str, name: str, reason: str) -> Bell:
 
         return ObjectWatch(self._client(), namespace, plural, name, reason)
-
-
-def _state_path(cluster: config.Cluster) -> str:
-    return cluster.state.path or f"/var/lib/syncd/{cluster.name}.json"
 
 
 def _secret_name(source: config.SecretSource) -> str:
@@ -177,8 +215,22 @@ def _endpoint(remote: config.Remote) -> Endpoint:
     return Endpoint(remote.address, remote.server_name, remote.trust.endpoints)
 
 
-def _toolbox(layout: config.Layout) -> Toolbox:
-    return Toolbox(layout.home, layout.config_dir, layout.java_home)
+def _ours(cluster: config.Cluster) -> str:
+    """Our cluster's name among those that share a mirror."""
+    if cluster.state.kind == "configmap":
+        return f"{cluster.state.namespace}/{cluster.name}"
+    return f"{FilePermit(f'{cluster.state_path}.permit').owner}/{cluster.name}"
+
+
+def _service(cluster: config.Cluster, node: str) -> Service:
+    own = cluster.service
+    unit = unit_of(cluster.restart.unit, node)
+    return Service(unit, own.restart, own.status) if own else Service(unit)
+
+
+def _secret(path: str) -> bytes:
+    """A secret's value: a last line end is the editor's. Raises OSError."""
+    return Path(path).read_bytes().strip()
 
 
 def _owner_rule(layout: config.Layout) -> OwnerRule:

@@ -1,6 +1,7 @@
 """From a YAML file to the model. A mistake names file, line, key and what was expected; all mistakes are told."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,15 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from syncd.config.mistakes import lines
 from syncd.config.model import Config
 from syncd.core.errors import ConfigError
 
-_TAGS = {"ssh", "local", "secret", "file", "none"}
-"""Names of union members, which pydantic puts into the location of an error."""
+_DUPLICATE = re.compile(r'found duplicate key "[^"]*"')
+_QUOTED = re.compile(r"""'[^']*'?|"[^"]*"?""")
+_OWN = re.compile(r"'.?'|'<[a-z ]+>'")
+"""What the parser quotes of itself: a single character, or the kind of a token."""
+_YAML_CURE = "Indent by spaces, and put a text that begins with one of * & ! @ % { [ into quotes"
 EXAMPLE = Path(__file__).with_name("example.yaml")
 
 
@@ -29,13 +34,11 @@ def load(path: Path) -> Config:
 
 def parse(text: str, path: Path) -> Config:
     """The configuration from its text; `path` is for messages."""
-    tree = _tree(text, path)
+    tree, plain = _read(text, path)
     try:
-        return Config.model_validate(_plain(tree))
+        return Config.model_validate(plain)
     except ValidationError as error:
-        problems = error.errors()
-        lines = [_line(problem, tree, path) for problem in problems if not _follows(problem, problems)]
-        raise ConfigError("config_invalid", "\n".join(lines)) from error
+        raise ConfigError("config_invalid", "\n".join(lines(error, Config, tree, path))) from error
 
 
 def schema() -> dict[str, Any]:
@@ -57,68 +60,39 @@ def secret_path(name: str, config: Path) -> str:
     return str(credential if credential and credential.exists() else config.parent / name)
 
 
-def _tree(text: str, path: Path) -> Any:
+def _read(text: str, path: Path) -> tuple[Any, Any]:
+    """The file with its lines, and the same as plain values."""
     try:
         tree = YAML(typ="rt").load(text)
+        plain = _plain(tree)
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise ConfigError("config_yaml", str(error.problem or error), where=where) from error
-    except (YAMLError, ValueError) as error:
-        raise ConfigError("config_yaml", str(error).splitlines()[0], where=str(path)) from error
+        raise _no_yaml(str(error.problem or error), where) from None  # it repeats what it met, which may be a secret
+    except (YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:  # it stumbles over odd tags
+        raise _no_yaml(str(error), str(path)) from None
+    except RecursionError:
+        cure = "Compare it with what syncd config init prints"
+        raise ConfigError("config_yaml", "it is nested too deep, or holds itself", where=str(path), cure=cure) from None
     if not isinstance(tree, Mapping):
-        text = "it is empty" if tree is None else f"it is a {type(tree).__name__}, not a mapping of keys"
+        there = "a list" if isinstance(tree, list) else "one value"
+        problem = "it is empty" if tree is None else f"it is {there}, not a mapping of keys"
         cure = "A file with comments to start from: syncd config init"
-        raise ConfigError("config_yaml", text, where=str(path), cure=cure)
-    return tree
+        raise ConfigError("config_yaml", problem, where=str(path), cure=cure)
+    return tree, plain
+
+
+def _no_yaml(problem: str, where: str) -> ConfigError:
+    """The parser's words as far as they are its own: what it quotes of the file may be a secret."""
+    problem = problem.partition("\n")[0]
+    if key := _DUPLICATE.match(problem):
+        return ConfigError("config_yaml", key[0], where=where, cure="Take one of the two out")
+    quoted = (found.start() for found in _QUOTED.finditer(problem) if not _OWN.fullmatch(found[0]))
+    told = problem[: next(quoted, None)].rstrip(" :") or "a value is not what its tag (!!) says"
+    return ConfigError("config_yaml", told, where=where, cure=_YAML_CURE)
 
 
 def _plain(tree: Any) -> Any:
     if isinstance(tree, Mapping):
         return {str(key): _plain(value) for key, value in tree.items()}
     return [_plain(value) for value in tree] if isinstance(tree, list) else tree
-
-
-def _follows(problem: Any, problems: list[Any]) -> bool:
-    """Whether a list is only too short because of the mistakes in its items."""
-    depth = len(problem["loc"])
-    inside = (other for other in problems if other["loc"][:depth] == problem["loc"] and other is not problem)
-    return problem["type"] == "too_short" and any(inside)
-
-
-def _line(problem: Any, tree: Any, path: Path) -> str:
-    keys = [key for number, key in enumerate(problem["loc"]) if not _is_tag(key, problem["loc"][:number], tree)]
-    name = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
-    line, column = _position(keys, tree)
-    found = problem.get("input")
-    shown = f" (found {found!r})" if isinstance(found, str | int | float | bool) else ""
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{path}:{line}:{column}: {name or 'the file'}: {message}{shown}"
-
-
-def _is_tag(key: Any, before: tuple[Any, ...], tree: Any) -> bool:
-    """Whether a part of a location is the name of a union member rather than a key of the file."""
-    if key not in _TAGS:
-        return False
-    node = tree
-    for part in before:
-        if part not in _TAGS:
-            node = node[part] if _has(node, part) else None
-    return not _has(node, key)
-
-
-def _position(keys: list[Any], tree: Any) -> tuple[int, int]:
-    """Line and column (from 1) of the deepest key of a location that the file has."""
-    node, place = tree, (tree.lc.line, tree.lc.col)
-    for key in keys:
-        if not _has(node, key):
-            break
-        place = node.lc.item(key) if isinstance(key, int) else node.lc.key(key)
-        node = node[key]
-    return place[0] + 1, place[1] + 1
-
-
-def _has(node: Any, key: Any) -> bool:
-    if isinstance(node, Mapping):
-        return key in node
-    return isinstance(node, list) and isinstance(key, int) and key < len(node)

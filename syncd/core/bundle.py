@@ -131,36 +131,6 @@ def parse_cert(der: bytes) -> Cert:
         raise BundleError("not_a_certificate", f"the block is not a readable X.509 certificate ({error})") from error
 
 
-def read_published(data: bytes) -> Published:
-    """What the Secret's `ca.crt` says.
-
-    The first block is ECK's CA and is held to the strictest reading; what follows is the byte-for-byte echo of the
-    ConfigMap that ECK was given (cloud-on-k8s `transport/public_secret.go`), of which broken blocks are only noted.
-
-    Raises BundleError naming what is wrong; then nothing may be derived from this source.
-    """
-    blocks = list(_blocks(data))
-    first, *rest = blocks
-    ca = _strict(first, "the first block (ECK's CA)")
-    if not (ca.is_ca and ca.signs):
-        raise BundleError(
-            "not_a_ca",
-            f"the first certificate ({ca.subject}, {ca.short}) is not a CA",
-            cure="Check which Secret the source names: <cluster>-es-transport-certs-public holds ECK's transport CA",
-        )
-    echo: dict[Fingerprint, Cert] = {}
-    faults: list[str] = []
-    for number, block in enumerate(rest, start=2):
-        try:
-            cert = _strict(block, f"block {number}")
-        except BundleError as error:
-            faults.append(error.text)
-        else:
-            if not is_marker(cert):
-                echo.setdefault(cert.fingerprint, cert)
-    return Published(ca, tuple(echo.values()), tuple(faults))
-
-
 def read_trust_file(data: bytes) -> TrustFile:
     """The certificates of a file on a node or named by the operator; every block must be a certificate.
 
@@ -172,6 +142,18 @@ def read_trust_file(data: bytes) -> TrustFile:
         cert = _strict(block, f"block {number}")
         (markers if is_marker(cert) else certs).setdefault(cert.fingerprint, cert)
     return TrustFile(tuple(certs.values()), tuple(markers.values()))
+
+
+def refuse_unsafe(data: bytes) -> None:
+    """Raise BundleError for what is not looked into at all: too much, or a private key anywhere in it."""
+    if len(data) > MAX_BYTES:
+        raise BundleError("too_large", f"{len(data)} bytes are more than the {MAX_BYTES} that are read")
+    if b"PRIVATE KEY-----" in data:
+        raise BundleError(
+            "private_key",
+            "it holds a private key",
+            cure="Remove the key and treat it as exposed; only certificates belong here",
+        )
 
 
 def render(certs: Iterable[Cert]) -> bytes:
@@ -214,14 +196,7 @@ def _extension(cert: x509.Certificate, kind: type[_E]) -> _E | None:
 
 def _blocks(data: bytes) -> Iterable[tuple[str, bytes]]:
     """(label, body) of each PEM block, having refused what no reader should guess about."""
-    if len(data) > MAX_BYTES:
-        raise BundleError("too_large", f"{len(data)} bytes are more than the {MAX_BYTES} that are read")
-    if b"PRIVATE KEY-----" in data:
-        raise BundleError(
-            "private_key",
-            "it holds a private key",
-            cure="Remove the key and treat it as exposed; only certificates belong here",
-        )
+    refuse_unsafe(data)
     found = list(_BLOCK.finditer(data))
     if len(list(_EDGE.finditer(data))) != 2 * len(found):
         raise BundleError("truncated", "a PEM block has a beginning without an end, or an end without a beginning")

@@ -4,10 +4,11 @@ A managed file = the current CA of each remote + those not yet retired + foreign
 holds that nobody here can account for is `foreign` and stays.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from syncd.core.bundle import Cert, Fingerprint, Published
+from syncd.core.memory import certs_on_nodes
 from syncd.core.model import (
     Alias,
     CaRecord,
@@ -36,15 +37,16 @@ class Current:
     source_uid: str = ""
 
 
-def judge_published(remote: RemotePolicy, seen: RemoteSeen, memory: Memory) -> Current:
-    """Whether what a remote publishes may become trust."""
+def judge_published(remote: RemotePolicy, seen: RemoteSeen, memory: Memory, on_nodes: Collection[Cert] = ()) -> Current:
+    """Whether what a remote publishes may become trust. `on_nodes`: what the managed files hold."""
     if not remote.publishes:
         return Current(remote.alias, None, None, None)
     match seen.published:
         case Known(value=published):
             ca = published.ca
             rotation = _rotation(remote.alias, published, memory)
-            hold = _refusal(remote, ca, rotation, memory)
+            unknown_past = rotation is Rotation.FIRST and not memory.cas
+            hold = _refusal(remote, ca, _since_nodes(ca, on_nodes) if unknown_past else rotation, memory)
             return Current(remote.alias, None if hold else ca, rotation, hold, published.uid)
         case Unknown(rule=rule, text=text):
             return Current(remote.alias, None, None, Hold(remote.alias, rule, text))
@@ -64,6 +66,17 @@ def _rotation(alias: Alias, published: Published, memory: Memory) -> Rotation | 
     last = current[-1] if current else max(before, key=lambda record: record.first_seen)
     other = bool(published.uid and last.source_uid and published.uid != last.source_uid)
     return classify(last.key, last.ski, ca, other_object=other)
+
+
+def _since_nodes(ca: Cert, on_nodes: Collection[Cert]) -> Rotation | None:
+    """Where nothing is remembered, what the nodes trusted before stands for what was published before.
+
+    Else whoever deletes the state, or makes it unreadable, would have a new CA taken without anybody's word.
+    """
+    if ca in on_nodes or not on_nodes:
+        return None if on_nodes else Rotation.FIRST
+    kinds = [classify(cert.key, cert.ski, ca) for cert in on_nodes]
+    return min(kinds, key=lambda kind: kind.urgent)
 
 
 def _refusal(remote: RemotePolicy, ca: Cert, rotation: Rotation | None, memory: Memory) -> Hold | None:
@@ -97,7 +110,7 @@ def shared_claims(
         current = currents[remote.alias].ca
         if current:
             claims[current.fingerprint] = Claim(current, "eck", remote.alias, "current")
-    for cert in _on_nodes(seen):
+    for cert in sorted(certs_on_nodes(seen).values()):
         record = _unretired(memory, cert)
         if record and cert.fingerprint not in claims and currents.get(record.alias, _NONE).ca:
             rules = tuple(hold.rule for hold in keeping.get(cert.fingerprint, ()))
@@ -115,7 +128,7 @@ def node_claims(shared: Iterable[Claim], file_certs: Iterable[Cert], memory: Mem
     """The claims on one node's file: what all share, and what this file holds besides."""
     claims = {claim.cert.fingerprint: claim for claim in shared}
     for cert in file_certs:
-        if cert.fingerprint not in claims and not _gone(memory, cert):
+        if cert.fingerprint not in claims and not is_gone(memory, cert):
             claims[cert.fingerprint] = _kept(memory, cert)
     return tuple(claim for claim in claims.values() if claim.cert.fingerprint not in memory.revoked)
 
@@ -135,13 +148,8 @@ def _unretired(memory: Memory, cert: Cert) -> CaRecord | None:
     return None
 
 
-def _gone(memory: Memory, cert: Cert) -> bool:
+def is_gone(memory: Memory, cert: Cert) -> bool:
     """Whether it was revoked, or has been proven unneeded by every remote that ever published it."""
-    records = [record for record in memory.cas if record.fingerprint == cert.fingerprint]
+    records = [r for r in memory.cas if r.fingerprint == cert.fingerprint and r.origin != "left"]
     retired = bool(records) and all(record.retired_at for record in records)
     return retired or cert.fingerprint in memory.revoked
-
-
-def _on_nodes(seen: Observed) -> list[Cert]:
-    files = [node.file.value for node in seen.nodes.values() if isinstance(node.file, Known)]
-    return sorted({cert for file in files for cert in file.trust.certs})

@@ -8,6 +8,8 @@
     ├── YmlError                an elasticsearch.yml cannot be read, or not be edited safely      (that file stays as it is)
     ├── UnsafePlan              the guard refuses a plan                                  (nothing of it is carried out)
     ├── SourceError             the published CA cannot be read                           (nothing is derived from it)
+    ├── MirrorError             the ConfigMap or resource on ECK's side cannot be read or written  (that remote alone)
+    │   └── MirrorConflict      somebody else wrote it first                              (look again)
     ├── HostError               a node's host cannot be reached or refuses a step         (that node alone)
     │   └── ChangedUnderneath   a file is not what the plan saw                           (look again)
     ├── ClusterError            Elasticsearch cannot be asked or refuses                  (that cluster alone)
@@ -53,6 +55,14 @@ class UnsafePlan(SyncdError):
 
 class SourceError(SyncdError):
     """A published CA cannot be read: `source_not_found`, `source_forbidden`, `source_unreachable`, ..."""
+
+
+class MirrorError(SyncdError):
+    """The ConfigMap or the Elasticsearch resource on ECK's side cannot be read or written."""
+
+
+class MirrorConflict(MirrorError):
+    """Another writer changed the object since it was read; nothing was written."""
 
 
 class HostError(SyncdError):

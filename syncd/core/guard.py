@@ -9,8 +9,10 @@ from datetime import datetime
 
 from syncd.core.bundle import Cert, read_trust_file
 from syncd.core.errors import BundleError, UnsafePlan
+from syncd.core.guard_mirror import check_mirror, check_resource
+from syncd.core.guard_restart import check_restart, of_restart
 from syncd.core.model import (
-    Alias,
+    Context,
     Hold,
     Known,
     Memory,
@@ -19,6 +21,8 @@ from syncd.core.model import (
     Plan,
     Presented,
     PutFile,
+    PutMirror,
+    PutResource,
     Step,
     Unknown,
 )
@@ -29,19 +33,42 @@ def guard(plan: Plan, seen: Observed, now: datetime) -> Plan:
     """The plan without the steps that are not safe, each of which is now a hold `guard_<rule>`."""
     safe: list[Step] = []
     holds: list[Hold] = []
+    views = {context: seen.within(context) for context in Context}
     for step in plan.now:
         try:
-            check(step, plan.memory, seen, now)
+            check(step, plan.memory, views[step.context] if isinstance(step, PutFile) else seen, now)
         except UnsafePlan as error:
-            subject = step.node if isinstance(step, PutFile) else plan.cluster
+            subject = _subject(step, plan)
             holds.append(Hold(subject, f"guard_{error.rule}", error.text))
         else:
             safe.append(step)
+    try:
+        check_restart(safe, seen)
+    except UnsafePlan as error:
+        safe = [step for step in safe if not of_restart(step)]
+        holds.append(Hold(plan.cluster, f"guard_{error.rule}", error.text))
     return replace(plan, now=tuple(safe), holds=(*plan.holds, *holds)) if holds else plan
 
 
+def _subject(step: Step, plan: Plan) -> str:
+    match step:
+        case PutFile():
+            return step.node
+        case PutMirror() | PutResource():
+            return step.alias
+        case _:
+            return plan.cluster
+
+
 def check(step: Step, memory: Memory | None, seen: Observed, now: datetime) -> None:
-    """Raise UnsafePlan where a step would take trust away that something live relies on."""
+    """Raise UnsafePlan where a step would take trust away that something live relies on.
+
+    `seen`: with the context of a trust file in view.
+    """
+    if isinstance(step, PutMirror):
+        check_mirror(step, seen, now)
+    if isinstance(step, PutResource):
+        check_resource(step, seen)
     if not isinstance(step, PutFile):
         return
     node = seen.nodes[step.node]
@@ -53,8 +80,10 @@ def check(step: Step, memory: Memory | None, seen: Observed, now: datetime) -> N
     if removed != set(step.removed):
         raise UnsafePlan("mismatch", "the content does not do what the step says")
     before = set(old.trust.certs) - _revoked(removed, memory)
-    if not before <= set(new):
-        _no_chain_orphaned(_live(node, seen), before, new, now)
+    if before <= set(new):
+        return
+    live = _peers(seen) if step.context is Context.TRANSPORT else ()
+    _no_chain_orphaned((*_live(node, seen), *live), (*before, *node.own), (*new, *node.own), now)
 
 
 def _parsed(step: PutFile) -> tuple[Cert, ...]:
@@ -70,27 +99,37 @@ def _revoked(removed: Iterable[Cert], memory: Memory | None) -> set[Cert]:
 
 
 def _no_chain_orphaned(
-    live: Iterable[tuple[Alias, Presented | Unknown]], before: Iterable[Cert], new: tuple[Cert, ...], now: datetime
+    live: Iterable[tuple[str, Presented | Unknown]], before: Iterable[Cert], new: tuple[Cert, ...], now: datetime
 ) -> None:
     anchors = tuple(before)
     for alias, sight in live:
         if isinstance(sight, Unknown):
-            text = f"what the remote {alias} presents is not known ({sight.text}), and it dials with the same file"
+            text = f"what {alias} presents is not known ({sight.text}), and it is verified with the same file"
             raise UnsafePlan("alias_unseen", text)
         if verifies(sight.chain, anchors, now).ok and not verifies(sight.chain, new, now).ok:
             text = f"{sight.address} ({alias}) presents {sight.leaf.short}, which would no longer verify"
             raise UnsafePlan("orphans_chain", text)
 
 
-def _live(node: NodeSeen, seen: Observed) -> Iterable[tuple[Alias, Presented | Unknown]]:
+def _peers(seen: Observed) -> Iterable[tuple[str, Presented | Unknown]]:
+    """What the nodes present to each other, with the same trust."""
+    for name, node in seen.nodes.items():
+        shown = node.shown
+        if isinstance(shown, Known):
+            yield name, shown.value.presented
+        elif isinstance(shown, Unknown):
+            yield name, shown
+
+
+def _live(node: NodeSeen, seen: Observed) -> Iterable[tuple[str, Presented | Unknown]]:
     """Every chain that a connection of this node may meet: of our remotes and of the others'."""
     for alias, handshake in node.handshakes.items():
-        if isinstance(handshake, Known):
+        if alias in seen.remotes and isinstance(handshake, Known):
             yield alias, handshake.value
     for alias, remote in seen.remotes.items():
         if remote.presented:
             yield alias, max(remote.presented, key=lambda sight: sight.at)
-    for alias, stranger in seen.strangers.items():
+    for (_, alias), stranger in seen.strangers.items():
         if isinstance(stranger, Known):
             yield alias, stranger.value
         elif isinstance(stranger, Unknown):

@@ -34,9 +34,14 @@ MarkerSource = Callable[[Digest], Cert]
 """Mints the marker of a bundle, and keeps its key."""
 
 
+def marker_subject(digest: Digest) -> str:
+    """The subject of every marker of this bundle."""
+    return f"CN=syncd {digest[:16]}"
+
+
 def marker_names(marker: Cert, digest: Digest) -> bool:
     """Whether a marker names this bundle."""
-    return marker.subject == f"CN=syncd {digest[:16]}"
+    return marker.subject == marker_subject(digest)
 
 
 def marker_for(file: FileState | None, certs: Iterable[Cert], state: ProofState, fresh: MarkerSource) -> Cert:
@@ -46,6 +51,13 @@ def marker_for(file: FileState | None, certs: Iterable[Cert], state: ProofState,
         if marker.fingerprint in state.markers and marker_names(marker, digest):
             return marker
     return fresh(digest)
+
+
+def name_marker(file: FileState | None, certs: Iterable[Cert], fresh: MarkerSource) -> Cert:
+    """The marker by which a transport port tells what is loaded: nobody need present it, so its key may be lost."""
+    digest = bundle_digest(certs)
+    named = (marker for marker in (file.trust.markers if file else ()) if marker_names(marker, digest))
+    return next(named, None) or fresh(digest)
 
 
 def proof_steps(

@@ -13,11 +13,30 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from syncd.core.bundle import Cert, Fingerprint
 from syncd.core.errors import StateError
-from syncd.core.model import Alias, CaRecord, Known, LogPosition, Memory, NodeName, Observed, Request, Sighting, Written
+from syncd.core.model import (
+    Alias,
+    CaRecord,
+    Context,
+    EckWrite,
+    Forgotten,
+    Known,
+    LogPosition,
+    Memory,
+    NodeName,
+    Observed,
+    Process,
+    Reloaded,
+    Request,
+    RestartWish,
+    Seen,
+    Sighting,
+    Written,
+)
 
 VERSION = 1
 _MOST_RETIRED = 50
 _MOST_ANSWERS = 20
+_MOST_ECK_WRITES = 4
 T = TypeVar("T")
 
 
@@ -51,21 +70,23 @@ def parse(text: str, where: str) -> Memory:
         raise _damaged(where, error) from error
 
 
-def note_published(memory: Memory, alias: Alias, ca: Cert, now: datetime, uid: str = "") -> Memory:
+def note_published(memory: Memory, alias: Alias, ca: Cert, now: datetime, uid: str, context: Context) -> Memory:
     """The memory after a CA was seen published and accepted: it is current, and what was current is superseded."""
     others = [_supersede(record, alias, now) for record in memory.cas if not _same(record, alias, ca.fingerprint)]
     known = memory.record(ca.fingerprint, alias)
     again = replace(known, superseded_at=None, retired_at=None, origin="eck") if known else None
-    current = again or _record(alias, ca, now)
+    current = again or _record(alias, ca, now, context)
     current = replace(current, source_uid=uid or current.source_uid)
     return replace(memory, cas=_capped((*others, current)))
 
 
-def note_adopted(memory: Memory, alias: Alias, cert: Cert, now: datetime) -> Memory:
+def note_adopted(memory: Memory, alias: Alias, cert: Cert, now: datetime, context: Context) -> Memory:
     """The memory after a person said that a foreign certificate is an old CA of a remote: it will retire by proof."""
-    if memory.record(cert.fingerprint, alias):
+    known = memory.record(cert.fingerprint, alias)
+    if known and known.origin != "left":
         return memory
-    return replace(memory, cas=(*memory.cas, replace(_record(alias, cert, now), origin="adopted", superseded_at=now)))
+    record = replace(_record(alias, cert, now, context), origin="adopted", superseded_at=now)
+    return replace(memory, cas=(*(each for each in memory.cas if each != known), record))
 
 
 def note_retired(memory: Memory, alias: Alias, fingerprint: Fingerprint, now: datetime) -> Memory:
@@ -92,10 +113,35 @@ def note_written(memory: Memory, written: tuple[Written, ...]) -> Memory:
     return replace(memory, writes=tuple(sorted(kept + written, key=lambda record: record.node)))
 
 
+def note_reloads(memory: Memory, reloads: tuple[Reloaded, ...]) -> Memory:
+    """The memory after processes have read their keystores: one record per node."""
+    fresh = {record.node for record in reloads}
+    kept = tuple(record for record in memory.reloads if record.node not in fresh)
+    return replace(memory, reloads=tuple(sorted(kept + reloads, key=lambda record: record.node)))
+
+
 def note_answers(memory: Memory, answers: Mapping[str, str]) -> Memory:
     """The memory without the requests that were carried out, and with what came of them."""
     left = tuple(request for request in memory.requests if request.id not in answers)
     return replace(memory, requests=left, answered=(*memory.answered, *answers.items())[-_MOST_ANSWERS:])
+
+
+def note_restarts(memory: Memory, seen: Observed) -> Memory:
+    """The memory without the restarts that a person asked for and that have happened."""
+    processes = {node.name: node.process for node in seen.nodes.values()}
+    wishes = tuple(wish for wish in memory.wishes if _runs_still(wish, processes.get(wish.node)))
+    return replace(memory, wishes=wishes)
+
+
+def _runs_still(wish: RestartWish, process: Seen[Process] | None) -> bool:
+    return process is not None and (not isinstance(process, Known) or process.value.started == wish.started)
+
+
+def note_eck(memory: Memory, write: EckWrite) -> Memory:
+    """The memory after something was written on ECK's side; the last few of each alias and kind are enough."""
+    same = [old for old in memory.eck if (old.alias, old.kind) == (write.alias, write.kind)]
+    drop = set(same[: max(0, len(same) + 1 - _MOST_ECK_WRITES)])
+    return replace(memory, eck=(*(old for old in memory.eck if old not in drop), write))
 
 
 def ask(memory: Memory, request: Request) -> Memory:
@@ -104,13 +150,21 @@ def ask(memory: Memory, request: Request) -> Memory:
 
 
 def certs_on_nodes(seen: Observed) -> dict[Fingerprint, Cert]:
-    """Every certificate in any managed file that could be read."""
+    """Every certificate in any managed file, of the context in view, that could be read."""
     files = [node.file.value for node in seen.nodes.values() if isinstance(node.file, Known)]
     return {cert.fingerprint: cert for file in files for cert in file.trust.certs}
 
 
-def _record(alias: Alias, ca: Cert, now: datetime) -> CaRecord:
-    return CaRecord(ca.fingerprint, alias, ca.subject, ca.key, ca.ski, ca.not_after, "eck", now)
+def certs_anywhere(seen: Observed) -> dict[Fingerprint, Cert]:
+    """Every certificate in any managed file of any context that could be read."""
+    found: dict[Fingerprint, Cert] = {}
+    for context in Context:
+        found |= certs_on_nodes(seen.within(context))
+    return found
+
+
+def _record(alias: Alias, ca: Cert, now: datetime, context: Context) -> CaRecord:
+    return CaRecord(ca.fingerprint, alias, ca.subject, ca.key, ca.ski, ca.not_after, "eck", now, context=context)
 
 
 def _same(record: CaRecord, alias: Alias, fingerprint: Fingerprint) -> bool:
@@ -153,7 +207,7 @@ def _plain(value: object) -> object:
             raise TypeError(f"cannot store a {type(value).__name__}")
 
 
-_NESTED = (CaRecord, Sighting, Written, Request, LogPosition)
+_NESTED = (CaRecord, EckWrite, Forgotten, LogPosition, Reloaded, Request, RestartWish, Sighting, Written)
 
 
 def _build(kind: type[T], body: Any) -> T:
@@ -188,7 +242,7 @@ def _scalar(hint: Any, value: Any) -> Any:
         return _build(hint, value)
     if issubclass(hint, str) and hint is not str:
         return hint(value)
-    return _checked(value, isinstance(value, hint) and not isinstance(value, bool), hint)
+    return _checked(value, isinstance(value, hint) and (hint is bool) == isinstance(value, bool), hint)
 
 
 def _checked(value: Any, fits: bool, hint: Any) -> Any:

@@ -1,250 +1,140 @@
 """From what is seen to what to do: pure, so `syncd plan` is this function, printed."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
-from syncd.core import credential, desired, handshake, proof, retire, verdict
+from syncd.core import credential, handshake, leave, settings
 from syncd.core import memory as history
-from syncd.core.bundle import Cert, Fingerprint, bundle_digest, render
+from syncd.core.guard import guard
+from syncd.core.mirror import mirror_steps
 from syncd.core.model import (
     Absent,
-    Alias,
-    Claim,
+    BeginRestart,
     ClaimCluster,
+    Context,
+    EndRestart,
     FixOwner,
+    FreeAllocation,
     Hold,
     Known,
     Memory,
+    Need,
     NodeName,
-    NodeSeen,
+    NoteFault,
     Observed,
-    Ownership,
     Plan,
     Policy,
     PutFile,
-    Sighting,
+    PutMirror,
+    PutSecret,
+    PutYml,
+    RestartNode,
+    RollBack,
     Step,
+    TrustPlan,
     Unknown,
-    Verdict,
 )
 from syncd.core.requests import carry_out
+from syncd.core.resource import resource_steps
+from syncd.core.rolling import in_order, restart_steps
+from syncd.core.secrets import secret_steps
+from syncd.core.trustplan import Part, plan_trust
+
+STOPPING = frozenset({"observe", "standby", "permit_unavailable", "other_owner"})
+"""Brakes under which nothing at all is done; under the others what must not stop half way goes on."""
+
+
+def guarded_plan(seen: Observed, policy: Policy, now: datetime, fresh: handshake.MarkerSource) -> Plan:
+    """The decision, and the last look at it: of the same world, in which nobody waits for nodes that were declared dead."""
+    _, alive, _ = leave.without_the_dead(policy, seen, seen.remembered)
+    return guard(make_plan(seen, policy, now, fresh), alive, now)
 
 
 def make_plan(seen: Observed, policy: Policy, now: datetime, fresh: handshake.MarkerSource) -> Plan:
-    """The whole decision of a pass, in the order of docs/flow.md. `fresh` mints markers for proofs by handshake."""
-    past, holds = _past(seen)
-    carried = carry_out(past, seen, now)
-    currents = _judge_published(policy, seen, carried.memory)
-    memory = _note_currents(carried.memory, currents, now)
-    proofs, proof_holds = _proofs(policy, seen)
-    verdicts = _verdicts(policy, seen, now)
-    memory, keeping = _retire(_Scene(policy, seen, memory, currents, proofs, verdicts, now))
-    shared = desired.shared_claims(policy, seen, memory, currents, keeping)
-    claims = {node.name: _claims(seen.nodes[node.name], shared, memory) for node in policy.nodes}
-    waiting = frozenset(hold.subject for hold in proof_holds if hold.rule == "awaiting_load")
-    markers = _markers(policy, seen, claims, waiting, fresh)
-    files, file_holds = _file_steps(policy, seen, claims, currents, markers)
-    proving, proving_holds = handshake.proof_steps(policy, seen, waiting, now)
+    """The whole decision of a pass, in the order of docs/flow.md. `fresh` mints markers."""
+    holds = _past(seen)
+    policy, seen, past = leave.without_the_dead(policy, seen, seen.remembered)
+    carried = carry_out(past, policy, seen, now)
+    memory = leave.note_left(seen, history.note_restarts(carried.memory, seen), now)
+    parts: dict[Context, Part] = {}
+    for context in Context:
+        view = policy.within(context), seen.within(context), memory.within(context)
+        parts[context] = plan_trust(context, *view, now, fresh)
+        memory = memory.after(context, parts[context].memory)
+    trust = {context: part.trust for context, part in parts.items()}
     owner, owner_holds = _claim_cluster(policy, seen, take_over=carried.take_over)
-    holds += [current.hold for current in currents.values() if current.hold]
-    holds += [hold for kept in keeping.values() for hold in kept]
-    holds += [*proof_holds, *proving_holds, *file_holds, *owner_holds, *credential.differing(seen)]
-    holds += [*_left_behind(policy, claims), *_unmanaged(policy, seen)]
+    restarts, needed = _restarts(policy, seen, memory, now)
+    rooms = (
+        mirror_steps(policy, seen, now, fresh),
+        resource_steps(policy, seen, now),
+        restarts,
+        leave.leaving_steps(policy, seen, memory),
+        handshake.proof_steps(
+            policy, seen.within(Context.REMOTE_CLUSTER_CLIENT), parts[Context.REMOTE_CLUSTER_CLIENT].waiting, now
+        ),
+    )
+    holds += [hold for part in parts.values() for hold in part.holds]
+    holds += [hold for _, room_holds in rooms for hold in room_holds]
+    holds += [
+        *owner_holds,
+        *credential.differing(seen),
+        *_left_behind(policy, memory, trust),
+        *_unmanaged(policy, seen),
+    ]
     plan = Plan(
         cluster=policy.cluster,
-        now=(*owner, *files, *proving),
-        holds=tuple(holds),
-        verdicts=verdicts,
-        claims=claims,
-        proven=proofs,
-        rotations={alias: current.rotation for alias, current in currents.items() if current.rotation},
-        memory=None if isinstance(seen.memory, Unknown) else history.note_proofs(memory, proofs),
+        now=(*owner, *(s for part in parts.values() for s in part.steps), *(s for steps, _ in rooms for s in steps)),
+        holds=tuple(dict.fromkeys(holds)),
+        verdicts=tuple(verdict for part in parts.values() for verdict in part.verdicts),
+        needs={name: need.why for name, need in needed.items()},
+        edits={name: need.yml.settings for name, need in needed.items() if need.yml},
+        trust=trust,
+        rotations={alias: kind for part in parts.values() for alias, kind in part.rotations.items()},
+        memory=None if isinstance(seen.memory, Unknown) else leave.note_gone(policy, seen, memory, trust),
         wake_at=min((hold.until for hold in holds if hold.until and hold.until > now), default=None),
     )
     return _braked(plan, seen, policy, carried.memory, now)
 
 
-def _past(seen: Observed) -> tuple[Memory, list[Hold]]:
-    match seen.memory:
-        case Known(value=memory):
-            return memory, []
-        case Absent():
-            return Memory(), []
-        case Unknown(rule=rule, text=text):
-            text = f"{text}; trust is still added, but nothing is retired"
-            return Memory(), [Hold("state", rule, text)]
+def _restarts(
+    policy: Policy, seen: Observed, memory: Memory, now: datetime
+) -> tuple[tuple[list[Step], list[Hold]], Mapping[NodeName, Need]]:
+    """What the keystores and the running configurations lack, the rolling restart that brings it, and its order."""
+    found, holds = settings.needs(policy, seen, memory, now)
+    secret, secret_holds, found = secret_steps(policy, seen, found, now)
+    steps, restart_holds = after_keystores(secret, *restart_steps(policy, seen, found, now))
+    if seen.open_restart:
+        holds = []  # what keeps the others from their restarts is asked again when this one is over
+    needed = {name: found[name] for name in in_order(seen.cluster, found)}
+    return ([*secret, *steps], [*holds, *secret_holds, *restart_holds]), needed
 
 
-def _judge_published(policy: Policy, seen: Observed, memory: Memory) -> dict[Alias, desired.Current]:
-    return {
-        remote.alias: desired.judge_published(remote, seen.remotes[remote.alias], memory) for remote in policy.remotes
-    }
+def after_keystores(secret: Iterable[Step], steps: list[Step], holds: list[Hold]) -> tuple[list[Step], list[Hold]]:
+    """One tool at a time edits a keystore: what needs no restart is put before one begins, which may copy or edit it, too."""
+    edited = {step.node for step in secret if isinstance(step, PutSecret)}
+    begun = {step.record.node for step in steps if isinstance(step, BeginRestart)} & edited
+    if not begun:
+        return steps, holds
+    text = "its keystore is being edited now; the restart is begun after that"
+    return [], [*holds, *(Hold(name, "restart_pending", text) for name in begun)]
 
 
-def _note_currents(memory: Memory, currents: Mapping[Alias, desired.Current], now: datetime) -> Memory:
-    for alias, current in currents.items():
-        if current.ca:
-            memory = history.note_published(memory, alias, current.ca, now, current.source_uid)
-    return memory
+def _past(seen: Observed) -> list[Hold]:
+    """What is to be said of the memory."""
+    if seen.damage:
+        kept = "as this process read it last" if isinstance(seen.memory, Known) else "with caution, from nothing"
+        return [Hold("state", "state_damaged", f"{seen.damage}. It is made anew {kept}")]
+    return [_unread(seen.memory, blind=seen.blind)] if isinstance(seen.memory, Unknown) else []
 
 
-def _proofs(policy: Policy, seen: Observed) -> tuple[dict[NodeName, Sighting | None], list[Hold]]:
-    proofs: dict[NodeName, Sighting | None] = {}
-    holds = []
-    for node in seen.nodes.values():
-        result = proof.prove(node, seen, policy)
-        if isinstance(result, Hold):
-            holds.append(result)
-        if result is not None:
-            proofs[node.name] = result if isinstance(result, Sighting) else None
-    return proofs, holds
-
-
-def _verdicts(policy: Policy, seen: Observed, now: datetime) -> tuple[Verdict, ...]:
-    pairs = ((node, remote.alias) for remote in policy.remotes for node in seen.nodes.values())
-    judged = (verdict.judge(node, alias, seen.remotes[alias], now) for node, alias in pairs)
-    return tuple(each for each in judged if each is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    policy: Policy
-    seen: Observed
-    memory: Memory
-    currents: Mapping[Alias, desired.Current]
-    proofs: Mapping[NodeName, Sighting | None]
-    verdicts: tuple[Verdict, ...]
-    now: datetime
-
-
-def _retire(scene: _Scene) -> tuple[Memory, dict[Fingerprint, tuple[Hold, ...]]]:
-    """Retire what is proven unneeded, and name what keeps the rest."""
-    memory = scene.memory
-    keeping: dict[Fingerprint, tuple[Hold, ...]] = {}
-    on_nodes = history.certs_on_nodes(scene.seen)
-    remotes = {remote.alias: remote for remote in scene.policy.remotes}
-    for record in memory.cas:
-        cert = on_nodes.get(record.fingerprint)
-        if not record.superseded_at or record.retired_at or cert is None or record.alias not in remotes:
-            continue
-        successor = scene.currents[record.alias].ca
-        remote = remotes[record.alias]
-        case = retire.Case(
-            record, cert, successor, remote, scene.policy, scene.seen, scene.proofs, scene.verdicts, scene.now
+def _unread(memory: Unknown, *, blind: bool) -> Hold:
+    known = "What was read of it before holds: nothing is retired"
+    if blind:
+        known = (
+            "Whether somebody paused, approved or revoked is not known: only trust is added, and no node is restarted"
         )
-        holds = retire.keeps(case)
-        if holds:
-            keeping[cert.fingerprint] = keeping.get(cert.fingerprint, ()) + holds
-        elif isinstance(scene.seen.memory, Known):
-            memory = history.note_retired(memory, record.alias, cert.fingerprint, scene.now)
-    return memory, keeping
-
-
-def _claims(node: NodeSeen, shared: tuple[Claim, ...], memory: Memory) -> tuple[Claim, ...]:
-    held = node.file.value.trust.certs if isinstance(node.file, Known) else ()
-    return desired.node_claims(shared, held, memory)
-
-
-def _markers(
-    policy: Policy,
-    seen: Observed,
-    claims: Mapping[NodeName, tuple[Claim, ...]],
-    waiting: frozenset[str],
-    fresh: handshake.MarkerSource,
-) -> dict[NodeName, Cert]:
-    """The markers that files need: where a load is to be proven by handshake, now or after the write."""
-    markers = {}
-    for node in seen.nodes.values() if policy.proof == "handshake" and seen.proof.able else ():
-        certs = {claim.cert for claim in claims[node.name]}
-        file = node.file.value if isinstance(node.file, Known) else None
-        differs = file is None or set(file.trust.certs) != certs
-        if certs and handshake.dials(node) and (differs or node.name in waiting):
-            markers[node.name] = handshake.marker_for(file, certs, seen.proof, fresh)
-    return markers
-
-
-def _file_steps(
-    policy: Policy,
-    seen: Observed,
-    claims: Mapping[NodeName, tuple[Claim, ...]],
-    currents: Mapping[Alias, desired.Current],
-    markers: Mapping[NodeName, Cert],
-) -> tuple[list[Step], list[Hold]]:
-    urgent = any(current.rotation and current.rotation.urgent for current in currents.values())
-    steps: list[Step] = []
-    holds: list[Hold] = []
-    for node in policy.nodes:
-        marker = markers.get(node.name)
-        result = _file_step(seen.nodes[node.name], node.path, claims[node.name], marker, urgent=urgent)
-        if isinstance(result, Hold):
-            holds.append(result)
-        elif result is not None:
-            steps.append(result)
-    return steps, holds
-
-
-def _file_step(
-    node: NodeSeen, path: str, claims: tuple[Claim, ...], marker: Cert | None, *, urgent: bool
-) -> Step | Hold | None:
-    if isinstance(node.file, Unknown):
-        return Hold(node.name, node.file.rule, node.file.text)
-    certs = tuple(claim.cert for claim in claims)
-    held = node.file.value.trust.certs if isinstance(node.file, Known) else ()
-    if not certs:
-        if not held:
-            return None  # nothing is published that could be written; the source's own hold says why
-        return Hold(node.name, "would_be_empty", f"{path} would hold nothing, and the node would refuse to start")
-    if not isinstance(node.owner, Known):
-        text = (
-            node.owner.text if isinstance(node.owner, Unknown) else "elasticsearch.yml is not there: check config_dir"
-        )
-        return Hold(node.name, "owner_unknown", f"the owner of {path} cannot be decided: {text}")
-    if set(certs) == set(held) and _has_marker(node, marker):
-        return _fix_owner(node, path, node.owner.value)
-    return _put_file(node, path, certs, marker, node.owner.value, urgent=urgent)
-
-
-def _has_marker(node: NodeSeen, marker: Cert | None) -> bool:
-    return marker is None or (isinstance(node.file, Known) and marker in node.file.value.trust.markers)
-
-
-def _fix_owner(node: NodeSeen, path: str, owner: Ownership) -> Step | None:
-    if not isinstance(node.file, Known) or node.file.value.owner == owner:
-        return None
-    file = node.file.value
-    return FixOwner(node.name, path, owner, file.content, f"{file.owner} should be {owner}")
-
-
-def _put_file(
-    node: NodeSeen, path: str, certs: tuple[Cert, ...], marker: Cert | None, owner: Ownership, *, urgent: bool
-) -> PutFile:
-    held = node.file.value if isinstance(node.file, Known) else None
-    before = set(held.trust.certs) if held else set()
-    added, removed = sorted(set(certs) - before), sorted(before - set(certs))
-    changes = [f"+{cert.short}" for cert in added] + [f"-{cert.short}" for cert in removed]
-    return PutFile(
-        node=node.name,
-        path=path,
-        content=render((*certs, marker) if marker else certs),
-        digest=bundle_digest(certs),
-        owner=owner,
-        expect=held.content if held else None,
-        added=tuple(added),
-        removed=tuple(removed),
-        why=" ".join(changes) or "a marker, by which the process can be asked what it has loaded",
-        urgent=urgent,
-        log=_log_file(node),
-        running=node.process.value.started if isinstance(node.process, Known) else None,
-    )
-
-
-def _log_file(node: NodeSeen) -> str | None:
-    """The server log of a node: `<path.logs>/<cluster.name>.log` (Elasticsearch's log4j2.properties)."""
-    if not isinstance(node.process, Known):
-        return None
-    process = node.process.value
-    return f"{process.log_dir}/{process.cluster_name}.log"
+    return Hold("state", memory.rule, f"{memory.text}. {known}")
 
 
 def _claim_cluster(policy: Policy, seen: Observed, *, take_over: bool) -> tuple[list[Step], list[Hold]]:
@@ -266,12 +156,15 @@ def _other_owner(policy: Policy, owner: str) -> Hold:
     return Hold(policy.cluster, "other_owner", f"another syncd ({owner}) keeps this cluster. {cure}")
 
 
-def _left_behind(policy: Policy, claims: Mapping[NodeName, tuple[Claim, ...]]) -> Iterable[Hold]:
+def _left_behind(policy: Policy, memory: Memory, trust: Mapping[Context, TrustPlan]) -> Iterable[Hold]:
     """Certificates of remotes that the configuration no longer has: deleting trust by a config edit is not done."""
-    aliases = {remote.alias for remote in policy.remotes}
-    left = {(c.alias, c.cert.short) for each in claims.values() for c in each if c.alias and c.alias not in aliases}
+    aliases = {remote.alias for remote in policy.remotes} | {forgotten.alias for forgotten in memory.forgotten}
+    claims = {claim for part in trust.values() for each in part.claims.values() for claim in each}
+    left = {(claim.alias, claim.cert.short) for claim in claims if claim.alias and claim.alias not in aliases}
     for alias, short in sorted(left):
-        text = f"{short} came from {alias}, which the configuration no longer has; syncd revoke {short} takes it out"
+        text = (
+            f"{short} came from {alias}, which the configuration no longer has; syncd forget {alias} leaves it for good"
+        )
         yield Hold(alias, "remote_removed", text)
 
 
@@ -291,15 +184,47 @@ def _braked(plan: Plan, seen: Observed, policy: Policy, memory: Memory, now: dat
     holds = plan.holds if brake in plan.holds else (*plan.holds, brake)
     wake = min((at for at in (plan.wake_at, brake.until) if at), default=None)
     keep = plan.memory if brake.rule == "paused" else None  # a pause must be able to end: requests are still answered
-    return replace(plan, now=(), later=tuple((s, brake.rule) for s in plan.now), holds=holds, memory=keep, wake_at=wake)
+    going_on = tuple(step for step in plan.now if _goes_on(step, brake, seen))
+    later = tuple((step, brake.rule) for step in plan.now if step not in going_on)
+    return replace(plan, now=going_on, later=later, holds=holds, memory=keep, wake_at=wake)
+
+
+def _goes_on(step: Step, brake: Hold, seen: Observed) -> bool:
+    if brake.rule in STOPPING:
+        return False
+    return _ends_a_restart(step, seen) or (seen.blind and _only_adds(step))
+
+
+def _only_adds(step: Step) -> bool:
+    """Promise 1: a CA that is published reaches the nodes whatever else is not known."""
+    match step:
+        case PutFile(removed=()) | FixOwner() | PutMirror(removed=()) | ClaimCluster():
+            return True
+        case _:
+            return False
+
+
+def _ends_a_restart(step: Step, seen: Observed) -> bool:
+    """A pause begins no restart, but one that is open goes on to its end: allocation must not stay restricted.
+
+    A node that is taken back is down, or its restart is open, also where its cluster cannot be asked for the record.
+    """
+    if isinstance(step, RollBack):
+        return True
+    is_open = seen.open_restart is not None
+    within = isinstance(step, PutSecret) and step.within_restart
+    return is_open and (within or isinstance(step, PutYml | RestartNode | FreeAllocation | NoteFault | EndRestart))
 
 
 def _brake(plan: Plan, seen: Observed, policy: Policy, memory: Memory, now: datetime) -> Hold | None:
     if policy.observe:
         return Hold(policy.cluster, "observe", "mode: observe changes nothing")
+    if seen.barred:
+        return Hold(policy.cluster, "permit_unavailable", f"the right to change anything cannot be had: {seen.barred}")
     if seen.standby:
         return Hold(policy.cluster, "standby", f"{seen.standby} holds the permit")
     if memory.paused_until and memory.paused_until > now:
         text = f"paused until {memory.paused_until:%Y-%m-%d %H:%M}Z; syncd resume {policy.cluster} ends it"
         return Hold(policy.cluster, "paused", text, memory.paused_until)
-    return next((hold for hold in plan.holds if hold.rule == "other_owner"), None)
+    other = next((hold for hold in plan.holds if hold.rule == "other_owner"), None)
+    return other or (_unread(seen.memory, blind=True) if isinstance(seen.memory, Unknown) and seen.blind else None)

@@ -1,11 +1,25 @@
 """What people asked for with a command, carried out by whoever holds the permit."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from syncd.core.bundle import Fingerprint
 from syncd.core.memory import certs_on_nodes, note_adopted, note_answers
-from syncd.core.model import Alias, Memory, Observed, Request
+from syncd.core.model import (
+    Alias,
+    Context,
+    Forgotten,
+    Known,
+    Memory,
+    NodeName,
+    Observed,
+    Policy,
+    Request,
+    RestartWish,
+)
+
+LIFETIME = timedelta(minutes=15)
+"""What nobody could carry out for so long (`mode: observe`, another owner) is not done by surprise when somebody can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,27 +30,32 @@ class Carried:
     take_over: bool = False
 
 
-def carry_out(memory: Memory, seen: Observed, now: datetime) -> Carried:
+def carry_out(memory: Memory, policy: Policy, seen: Observed, now: datetime) -> Carried:
     """Fold the open requests into the memory, oldest first, and answer each."""
     answers: dict[str, str] = {}
     take_over = False
     for request in memory.requests:
-        memory, answer = _one(memory, request, seen, now)
+        if now - request.at > LIFETIME:
+            answers[request.id] = _too_late(request, now)
+            continue
+        memory, answer = _one(memory, request, policy, seen, now)
         take_over = take_over or request.verb == "take_over"
         answers[request.id] = answer
     return Carried(note_answers(memory, answers) if answers else memory, take_over)
 
 
-def _one(memory: Memory, request: Request, seen: Observed, now: datetime) -> tuple[Memory, str]:
+def _too_late(request: Request, now: datetime) -> str:
+    minutes = (now - request.at).total_seconds() / 60
+    text = f"{request.by} asked for it {minutes:.0f} minutes ago, by the clock of where it was typed"
+    return f"{text}, and nobody could carry it out in time: ask again; nothing was done"
+
+
+def _one(  # noqa: PLR0911 - one line for each verb
+    memory: Memory, request: Request, policy: Policy, seen: Observed, now: datetime
+) -> tuple[Memory, str]:
     match request.verb:
-        case "approve":
-            print_ = Fingerprint(request.argument)
-            approved, revoked = memory.approved | {print_}, memory.revoked - {print_}
-            return replace(memory, approved=approved, revoked=revoked), f"approved {print_[:8]}"
-        case "revoke":
-            print_ = Fingerprint(request.argument)
-            approved, revoked = memory.approved - {print_}, memory.revoked | {print_}
-            return replace(memory, approved=approved, revoked=revoked), f"revoked {print_[:8]}"
+        case "approve" | "revoke":
+            return _judged(memory, request)
         case "adopt":
             return _adopt(memory, request, seen, now)
         case "pause":
@@ -46,11 +65,75 @@ def _one(memory: Memory, request: Request, seen: Observed, now: datetime) -> tup
             return replace(memory, paused_until=None), "resumed"
         case "take_over":
             return memory, "taking over"
+        case "restart":
+            return _restart(memory, request, seen)
+        case "forget":
+            return _forget(memory, request, policy, seen)
+        case "forget_node":
+            return _forget_node(memory, request, seen)
+
+
+def _judged(memory: Memory, request: Request) -> tuple[Memory, str]:
+    mark = Fingerprint(request.argument)
+    approved, revoked = memory.approved - {mark}, memory.revoked - {mark}
+    if request.verb == "approve":
+        return replace(memory, approved=approved | {mark}, revoked=revoked), f"approved {mark[:8]}"
+    return replace(memory, approved=approved, revoked=revoked | {mark}), f"revoked {mark[:8]}"
 
 
 def _adopt(memory: Memory, request: Request, seen: Observed, now: datetime) -> tuple[Memory, str]:
     alias, _, fingerprint = request.argument.partition(" ")
-    cert = certs_on_nodes(seen).get(Fingerprint(fingerprint))
-    if cert is None:
-        return memory, f"no node's file holds {fingerprint[:8]}; nothing was done"
-    return note_adopted(memory, Alias(alias), cert, now), f"{cert.short} is now a retiring CA of {alias}"
+    for context in Context:
+        cert = certs_on_nodes(seen.within(context)).get(Fingerprint(fingerprint))
+        if cert is not None:
+            memory = note_adopted(memory, Alias(alias), cert, now, context)
+            return memory, f"{cert.short} is now a retiring CA of {alias}"
+    return memory, f"no node's file holds {fingerprint[:8]}; nothing was done"
+
+
+def _restart(memory: Memory, request: Request, seen: Observed) -> tuple[Memory, str]:
+    """A node's name: that one, whatever it runs with; nothing: those that need it; `*`: all of them."""
+    names = [name for name in seen.nodes if request.argument in ("", "*", name)]
+    if not names:
+        return memory, f"there is no node {request.argument}"
+    processes = {name: seen.nodes[name].process for name in names}
+    anyway = request.argument != ""
+    wishes = tuple(
+        RestartWish(name, process.value.started, request.at, anyway)
+        for name, process in processes.items()
+        if isinstance(process, Known)
+    )
+    silent = [name for name, process in processes.items() if not isinstance(process, Known)]
+    kept = tuple(wish for wish in memory.wishes if wish.node not in names)
+    unasked = f"; {', '.join(silent)} cannot be asked now and is left out" if silent else ""
+    which = "each node that needs it" if not anyway else ", ".join(wish.node for wish in wishes)
+    return replace(memory, wishes=kept + wishes), f"a restart is noted for {which}, one at a time{unasked}"
+
+
+def _forget(memory: Memory, request: Request, policy: Policy, seen: Observed) -> tuple[Memory, str]:
+    alias = Alias(request.argument)
+    if alias in {remote.alias for remote in policy.remotes}:
+        return memory, f"{alias} is in the configuration: take it out of there first; nothing was done"
+    known = {record.context for record in memory.cas if record.alias == alias and record.origin != "left"}
+    contexts = known or _dialed_by(alias, seen)
+    if not contexts:
+        return memory, f"nothing is known of a remote {alias}; nothing was done"
+    new = tuple(Forgotten(alias, context, request.at) for context in sorted(contexts))
+    kept = tuple(old for old in memory.forgotten if old.alias != alias)
+    return replace(
+        memory, forgotten=kept + new
+    ), f"{alias} is being left: settings, credential, trust and, last, the file"
+
+
+def _dialed_by(alias: Alias, seen: Observed) -> set[Context]:
+    links = (node.links[alias] for node in seen.nodes.values() if alias in node.links)
+    return {Context.REMOTE_CLUSTER_CLIENT if link.has_credential else Context.TRANSPORT for link in links}
+
+
+def _forget_node(memory: Memory, request: Request, seen: Observed) -> tuple[Memory, str]:
+    name = NodeName(request.argument)
+    if name not in seen.nodes:
+        return memory, f"the configuration has no node {name}; nothing was done"
+    if isinstance(seen.nodes[name].process, Known):
+        return memory, f"{name} answers, it is not dead; nothing was done"
+    return replace(memory, dead=memory.dead | {name}), f"nothing waits for {name} any more, until it is seen again"

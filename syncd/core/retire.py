@@ -52,9 +52,10 @@ class Case:
 
     @property
     def dialers(self) -> tuple[NodeSeen, ...]:
-        """The nodes that dial the remote; a node whose roles are not known counts as one."""
+        """The nodes that dial the remote or are dialed by it; a node whose roles are not known counts as one."""
         nodes = self.seen.nodes.values()
-        return tuple(node for node in nodes if not isinstance(node.process, Known) or node.process.value.dials)
+        context = self.remote.context
+        return tuple(n for n in nodes if not isinstance(n.process, Known) or n.process.value.uses(context))
 
     @property
     def presented(self) -> tuple[Presented, ...]:
@@ -128,7 +129,7 @@ def _handshake(case: Case, node: NodeSeen) -> tuple[Presented, ...]:
 def _without(node: NodeSeen, cert: Cert) -> tuple[Cert, ...] | None:
     match node.file:
         case Known(value=file):
-            return tuple(other for other in file.trust.certs if other != cert)
+            return (*node.own, *(other for other in file.trust.certs if other != cert))
         case Absent() | Unknown():
             return None
 

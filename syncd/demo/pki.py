@@ -50,22 +50,26 @@ class EckCa:
     cert: Cert
     key: rsa.RSAPrivateKey = field(repr=False)
     ski: bytes = field(repr=False)
+    company: str = ""
+    """Not empty: it is no ECK's but a company's own, and its common name."""
 
     @classmethod
-    def create(cls, now: datetime, cluster: str = "quickstart", lasts: timedelta = _YEAR) -> "EckCa":
+    def create(
+        cls, now: datetime, cluster: str = "quickstart", lasts: timedelta = _YEAR, *, company: str = ""
+    ) -> "EckCa":
         """The first generation."""
         key = new_key()
         ski = x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest
-        return cls(cluster, _ca(cluster, key, ski, now, lasts), key, ski)
+        return cls(cluster, _ca(_ca_name(cluster, company), key, ski, now, lasts), key, ski, company)
 
     def renew(self, now: datetime, *, ski: bytes | None = None, lasts: timedelta = _YEAR) -> "EckCa":
         """The next generation with the same key: ECK's yearly renewal. Another SKI is what ECK 3.3.0 to 3.3.2 did."""
         ski = ski or self.ski
-        return replace(self, cert=_ca(self.cluster, self.key, ski, now, lasts), ski=ski)
+        return replace(self, cert=_ca(_ca_name(self.cluster, self.company), self.key, ski, now, lasts), ski=ski)
 
     def rekey(self, now: datetime) -> "EckCa":
         """The next generation with a new key: the CA Secret was lost."""
-        return EckCa.create(now, self.cluster)
+        return EckCa.create(now, self.cluster, company=self.company)
 
     @property
     def pem(self) -> bytes:
@@ -78,7 +82,7 @@ class EckCa:
         """A leaf as a pod serves it, with ECK's names."""
         key = new_key()
         start = now or self.cert.not_before + timedelta(minutes=10)
-        builder = _builder(leaf_name(self.cluster, name), name_of(self.cluster), key, start, lasts)
+        builder = _builder(leaf_name(self.cluster, name), _ca_name(self.cluster, self.company), key, start, lasts)
         names = x509.SubjectAlternativeName([*map(x509.DNSName, dns_names(self.cluster, name)), _ip("127.0.0.1")])
         builder = builder.add_extension(names, critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -110,6 +114,10 @@ def name_of(cluster: str) -> x509.Name:
     return _name(("OU", cluster), ("CN", f"{cluster}-transport"))
 
 
+def _ca_name(cluster: str, company: str) -> x509.Name:
+    return _name(("CN", company)) if company else name_of(cluster)
+
+
 def leaf_name(cluster: str, name: str) -> x509.Name:
     """The subject of a pod's leaf."""
     return _name(("OU", cluster), ("CN", f"{cluster}-es-{name}.node.{cluster}.default.es.local"))
@@ -124,8 +132,8 @@ def _ip(address: str) -> x509.IPAddress:
     return x509.IPAddress(ip_address(address))
 
 
-def _ca(cluster: str, key: rsa.RSAPrivateKey, ski: bytes, now: datetime, lasts: timedelta) -> Cert:
-    builder = _builder(name_of(cluster), name_of(cluster), key, now, lasts)
+def _ca(name: x509.Name, key: rsa.RSAPrivateKey, ski: bytes, now: datetime, lasts: timedelta) -> Cert:
+    builder = _builder(name, name, key, now, lasts)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     builder = builder.add_extension(x509.SubjectKeyIdentifier(ski), critical=False)
     usage = x509.KeyUsage(

@@ -1,9 +1,14 @@
-"""An embedded SSH host: SFTP with the extensions that a safe write needs, and tunnels. Runs without root."""
+"""An embedded SSH host: SFTP with the extensions that a safe write needs, tunnels, and the few commands that it was given.
+
+Runs without root, and has no shell: a command line that is not one of these, to the letter, is refused.
+"""
 
 import os
 import select
+import shlex
 import socket
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -24,8 +29,18 @@ _BACKLOG = 50
 class DemoSshd:
     """One host. Stop and start it again: port and host key stay."""
 
-    def __init__(self, host_key: PKey, authorized: PKey, port: int = 0) -> None:
+    def __init__(
+        self,
+        host_key: PKey,
+        authorized: PKey,
+        port: int = 0,
+        commands: Sequence[Sequence[str]] = (),
+        home: Path = Path(),
+    ) -> None:
+        """`commands`: what may be run, in `home`."""
         self._host_key = host_key
+        self._commands = {shlex.join(argv): tuple(argv) for argv in commands}
+        self._home = home
         self._authorized = authorized.asbytes()
         self.port = port
         self._listener: socket.socket | None = None
@@ -67,7 +82,7 @@ class DemoSshd:
             Thread(target=self._serve, args=(transport,), daemon=True).start()
 
     def _serve(self, transport: paramiko.Transport) -> None:
-        host = _Host(self._authorized)
+        host = _Host(self._authorized, self._commands, self._home)
         with suppress(paramiko.SSHException, EOFError, OSError):
             transport.start_server(server=host)
             while transport.is_active():
@@ -77,8 +92,10 @@ class DemoSshd:
 
 
 class _Host(paramiko.ServerInterface):
-    def __init__(self, authorized: bytes) -> None:
+    def __init__(self, authorized: bytes, commands: Mapping[str, tuple[str, ...]], home: Path) -> None:
         self._authorized = authorized
+        self._commands = commands
+        self._home = home
         self.tunnels: dict[int, tuple[str, int]] = {}
 
     def check_auth_publickey(self, username: str, key: PKey) -> int:  # noqa: ARG002 - any user name will do
@@ -90,6 +107,12 @@ class _Host(paramiko.ServerInterface):
     def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002
         return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
+    def check_channel_exec_request(self, channel: Channel, command: bytes) -> bool:
+        argv = self._commands.get(command.decode(errors="replace"))
+        if argv:
+            Thread(target=_run, args=(channel, argv, self._home), daemon=True).start()
+        return argv is not None
+
     def check_channel_direct_tcpip_request(
         self,
         chanid: int,
@@ -98,6 +121,15 @@ class _Host(paramiko.ServerInterface):
     ) -> int:
         self.tunnels[chanid] = destination
         return OPEN_SUCCEEDED
+
+
+def _run(channel: Channel, argv: tuple[str, ...], home: Path) -> None:
+    with suppress(OSError, EOFError, paramiko.SSHException):  # whoever asked may have gone
+        done = subprocess.run(argv, cwd=home, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
+        channel.sendall(done.stdout)
+        channel.sendall_stderr(done.stderr)
+        channel.send_exit_status(done.returncode)
+        channel.close()
 
 
 def _pump(channel: Channel, destination: tuple[str, int]) -> None:

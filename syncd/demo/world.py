@@ -1,4 +1,4 @@
-"""The embedded world: an API server, three SSH hosts with a node each, an ECK-like remote, and the daemon itself."""
+"""The embedded world: an API server, three SSH hosts with a node each, ECK-like remotes, and the daemon itself."""
 
 import json
 import os
@@ -15,9 +15,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from paramiko import Ed25519Key
 
+from syncd.demo import service
+from syncd.demo.eck import DemoEck
 from syncd.demo.free_ports import free_ports
 from syncd.demo.kube import DemoKube
 from syncd.demo.node import NodeConfig
+from syncd.demo.own import YML, OwnCas
 from syncd.demo.pki import EckCa
 from syncd.demo.remote import DemoRemote
 from syncd.demo.sshd import DemoSshd
@@ -25,25 +28,37 @@ from syncd.ports import now
 
 NAMES = ("es-01", "es-02", "es-03")
 PODS = ("default-0", "default-1")
-ALIAS = "eck-prod"
-NAMESPACE, CLUSTER = "elastic", "quickstart"
+ALIAS, CERT_ALIAS = "eck-prod", "eck-cert"
+"""The remotes of the API-key model and of the certificate model."""
+NAMESPACE, CLUSTER, CERT_CLUSTER = "elastic", "quickstart", "partner"
 _SECRET = f"{CLUSTER}-es-transport-certs-public"
 _API_KEY = "ZGVtbzpub3QtYS1yZWFsLWtleQ=="
+_CLIENT_YML = 'xpack.security.remote_cluster_client.ssl.certificate_authorities: ["remote-cluster-ca.crt"]\n'
+_LONG_AGO = 1_700_000_000
+"""When the trust files were copied: a node that was started within the same second might have been started before."""
+_SERVICE = (sys.executable, "-IS", service.__file__)
+_COMMANDS = {name: [*_SERVICE, name] for name in ("restart", "status")}
+"""What a host runs for syncd, in the folder of its node."""
 
 
 class World:
     """All of it, below one folder."""
 
-    def __init__(self, folder: Path, overlap: str = "8s") -> None:
+    def __init__(self, folder: Path, overlap: str = "8s", *, bare: bool = False) -> None:
+        """`bare`: of a cluster that has no remote yet, and whose elasticsearch.yml knows of none."""
         self.folder = folder
+        self.bare = bare
         self.ca = EckCa.create(now())
         self.company = EckCa.create(now(), cluster="company-proxy").cert
         self.kube = DemoKube().start()
         self.remote = DemoRemote(self.ca.leaf(pod) for pod in PODS)
         self._client_key = self._key("client")
-        self.hosts = {name: DemoSshd(self._key(f"host-{name}"), self._client_key).start() for name in NAMES}
-        *ports, self.telemetry_port = free_ports(len(NAMES) + 1)
-        self.ports = dict(zip(NAMES, ports, strict=True))
+        self.hosts = {name: self._host(name) for name in NAMES}
+        *ports, self.telemetry_port = free_ports(2 * len(NAMES) + 1)
+        self.ports = dict(zip(NAMES, ports[::2], strict=True))
+        self.transport_ports = dict(zip(NAMES, ports[1::2], strict=True))
+        self.own = OwnCas({name: self._config_dir(name) for name in NAMES})
+        self.eck: DemoEck | None = None
         self._processes: list[subprocess.Popen[bytes]] = []
         self.daemon: subprocess.Popen[bytes] | None = None
         self._prepare(overlap)
@@ -60,14 +75,43 @@ class World:
         self.remote.serve(self.ca.leaf(pod) for pod in PODS)
 
     def start_nodes(self) -> None:
-        """Start the node processes."""
+        """Start the nodes, each with its keeper."""
         for name in NAMES:
-            self._processes.append(self._spawn(name, "-m", "syncd.demo.node", str(self._node(name) / "node.json")))
+            command = ("-m", "syncd.demo.node", str(self.node(name) / "node.json"))
+            self._spawn(name, *_SERVICE[1:], "run", str(self.node(name)), sys.executable, *command)
 
     def start_daemon(self) -> None:
         """Start `syncd run`, the same as in the field."""
         self.daemon = self._spawn("syncd", "-m", "syncd", "run", "--config", str(self.config))
-        self._processes.append(self.daemon)
+
+    def kill_daemon(self) -> None:
+        """End it in the middle of whatever it does."""
+        if self.daemon:
+            self.daemon.kill()
+            self.daemon.wait()
+            self._processes.remove(self.daemon)
+
+    def link_by_certificate(self) -> DemoEck:
+        """A remote of the certificate model: on ECK's side, among the cluster's aliases, and in the configuration.
+
+        The nodes must answer. A daemon that runs takes the changed configuration.
+        """
+        self.eck = DemoEck(self.kube, NAMESPACE, CERT_CLUSTER, self.transport_ports)
+        prefix = f"cluster.remote.{CERT_ALIAS}"
+        address = f"127.0.0.1:{self.eck.port.port}"
+        settings = {f"{prefix}.mode": "proxy", f"{prefix}.proxy_address": address}
+        self.ask(NAMES[0], "_cluster/settings", {"persistent": settings})
+        config = json.loads(self.config.read_text())
+        source = {"kind": "secret", "namespace": NAMESPACE, "cluster": CERT_CLUSTER}
+        remote = {"alias": CERT_ALIAS, "security_model": "certificate", "source": source, "trust": {"overlap": "2s"}}
+        config["clusters"][0]["remotes"].append(remote | {"resource": "managed"})
+        config["clusters"][0] |= {
+            "restart": {"policy": "rolling", "join_timeout": "60s"},
+            "reload_interval": "1s",
+            "poll": "1s",
+        }
+        _replace(self.config, json.dumps(config, indent=1))
+        return self.eck
 
     def stop(self) -> None:
         """End everything that was started."""
@@ -81,6 +125,8 @@ class World:
         for host in self.hosts.values():
             host.stop()
         self.remote.stop()
+        if self.eck:
+            self.eck.stop()
         self.kube.stop()
 
     # --- what is seen of it
@@ -92,7 +138,25 @@ class World:
 
     def trust_file(self, name: str) -> Path:
         """The managed file of a node."""
-        return self._node(name) / "config" / "remote-cluster-ca.crt"
+        return self._config_dir(name) / "remote-cluster-ca.crt"
+
+    def transport_file(self, name: str) -> Path:
+        """The managed file of a node's transport context."""
+        return self._config_dir(name) / "remote-transport-ca.crt"
+
+    def yml(self, name: str) -> Path:
+        """The elasticsearch.yml of a node."""
+        return self._config_dir(name) / "elasticsearch.yml"
+
+    def node(self, name: str) -> Path:
+        """The folder of a node's host."""
+        return self.folder / name
+
+    def starts(self, name: str) -> int:
+        """How often a node was started, by its keeper."""
+        with suppress(OSError):
+            return len((self.node(name) / service.STARTS).read_text().splitlines())
+        return 0
 
     def status(self) -> dict[str, Any]:
         """The daemon's status page; empty while it does not answer."""
@@ -107,22 +171,35 @@ class World:
             return text
         return ""
 
-    def handshakes(self) -> tuple[int, int]:
-        """(ok, failed) fresh handshakes of all nodes since their start."""
-        counts = [self._get(f"http://127.0.0.1:{port}/_demo/handshakes") for port in self.ports.values()]
-        return sum(count["ok"] for count in counts), sum(count["failed"] for count in counts)
+    def handshakes(self, alias: str = ALIAS) -> tuple[int, int]:
+        """(ok, failed) fresh handshakes of all nodes with a remote since their start."""
+        answers = [self.ask(name, "_demo/handshakes")["remotes"].get(alias, {}) for name in NAMES]
+        return sum(count.get("ok", 0) for count in answers), sum(count.get("failed", 0) for count in answers)
+
+    def settings(self) -> dict[str, str]:
+        """The cluster's persistent settings, as it has them on disk."""
+        with suppress(OSError):
+            found: dict[str, str] = json.loads((self.folder / "settings.json").read_text())["persistent"]
+            return found
+        return {}
+
+    def ask(self, name: str, path: str, body: object = None) -> dict[str, Any]:
+        """What a node answers. Raises OSError."""
+        data = json.dumps(body).encode() if body is not None else None
+        return self._get(f"http://127.0.0.1:{self.ports[name]}/{path}", data)
 
     # --- how it is made
 
     def _prepare(self, overlap: str) -> None:
         for name in NAMES:
-            (self._node(name) / "config").mkdir(parents=True)
-            (self._node(name) / "logs").mkdir()
-            (self._node(name) / "logs" / "onprem.log").touch()
-            (self._node(name) / "config" / "elasticsearch.yml").write_text("cluster.name: onprem\n")
-            (self._node(name) / "node.json").write_text(json.dumps(asdict(self._node_config(name))))
+            (self.node(name) / "logs").mkdir()
+            (self.node(name) / "logs" / "onprem.log").touch()
+            self.yml(name).write_text(YML if self.bare else YML + _CLIENT_YML)
+            (self.node(name) / "node.json").write_text(json.dumps(asdict(self._node_config(name))))
             copied = b"" if name == NAMES[-1] else self.ca.pem  # somebody forgot the third node
-            self.trust_file(name).write_bytes(copied + self.company.pem)
+            if not self.bare:
+                self.trust_file(name).write_bytes(copied + self.company.pem)
+                os.utime(self.trust_file(name), (0, _LONG_AGO))
         self.publish(self.ca)
         self.kube.put_elasticsearch(NAMESPACE, CLUSTER, len(PODS))
         self.kube.kubeconfig(self.folder / "kubeconfig")
@@ -130,30 +207,38 @@ class World:
         (self.folder / "api-key").write_text(_API_KEY)
         self.config.write_text(json.dumps(self._daemon_config(overlap), indent=1))
 
-    def _node(self, name: str) -> Path:
-        return self.folder / name
+    def _host(self, name: str) -> DemoSshd:
+        self._config_dir(name).mkdir(parents=True)
+        commands, home = tuple(_COMMANDS.values()), self.node(name)
+        return DemoSshd(self._key(f"host-{name}"), self._client_key, commands=commands, home=home).start()
+
+    def _config_dir(self, name: str) -> Path:
+        return self.node(name) / "config"
 
     def _node_config(self, name: str) -> NodeConfig:
         return NodeConfig(
             name=name,
             http_port=self.ports[name],
             trust_file=str(self.trust_file(name)),
-            log_file=str(self._node(name) / "logs" / "onprem.log"),
+            log_file=str(self.node(name) / "logs" / "onprem.log"),
             peers=self.ports,
             settings_file=str(self.folder / "settings.json"),
             password=_API_KEY,
-            alias=ALIAS,
+            alias="" if self.bare else ALIAS,
             remote_port=self.remote.port,
+            transport_port=self.transport_ports[name],
+            yml=str(self.yml(name)),
         )
 
     def _daemon_config(self, overlap: str) -> dict[str, Any]:
         """YAML is a superset of JSON."""
         nodes = [
             {"name": name, "address": "127.0.0.1", "port": self.hosts[name].port,
-             "layout": {"config_dir": str(self._node(name) / "config")}}
+             "layout": {"config_dir": str(self._config_dir(name))}}
             for name in NAMES
         ]  # fmt: skip
         source = {"kind": "secret", "namespace": NAMESPACE, "cluster": CLUSTER}
+        remote = {"alias": ALIAS, "source": source, "trust": {"overlap": overlap}}
         return {
             "kubernetes": {"kubeconfig": str(self.folder / "kubeconfig")},
             "clusters": [
@@ -170,12 +255,13 @@ class World:
                         "key_file": "client",
                         "known_hosts_file": "known_hosts",
                     },
-                    "remotes": [{"alias": ALIAS, "source": source, "trust": {"overlap": overlap}}],
+                    "service": _COMMANDS,
+                    "remotes": [] if self.bare else [remote],
                     "state": {"kind": "configmap", "namespace": "syncd"},
                 }
             ],
             "telemetry": {"listen": f"127.0.0.1:{self.telemetry_port}", "log_format": "console"},
-            "intervals": {"probe": "2s"},
+            "intervals": {"probe": "1s", "nodes": "3s"},
         }
 
     def _key(self, name: str) -> Ed25519Key:
@@ -186,14 +272,24 @@ class World:
         return Ed25519Key.from_private_key_file(str(path))
 
     def _spawn(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        with (self.folder / f"{name}.log").open("wb") as log:
-            return subprocess.Popen([sys.executable, *arguments], stdout=log, stderr=log, env=_environment())  # noqa: S603 - this package
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen([sys.executable, *arguments], stdout=log, stderr=log, env=_environment())  # noqa: S603 - this package
+        self._processes.append(process)
+        return process
 
-    def _get(self, url: str) -> dict[str, Any]:
-        request = Request(url, headers={"authorization": f"ApiKey {_API_KEY}"})  # noqa: S310 - loopback
+    def _get(self, url: str, data: bytes | None = None) -> dict[str, Any]:
+        headers, method = {"authorization": f"ApiKey {_API_KEY}"}, "PUT" if data else "GET"
+        request = Request(url, data, headers, method=method)  # noqa: S310 - loopback
         with urlopen(request, timeout=5) as answer:  # noqa: S310
             body: dict[str, Any] = json.load(answer)
             return body
+
+
+def _replace(path: Path, text: str) -> None:
+    """Whoever reads it at any moment finds all of it."""
+    temp = path.with_name(f"{path.name}.new")
+    temp.write_text(text)
+    temp.rename(path)
 
 
 def _environment() -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""The steps of now: whose cluster it is, then all nodes at once; what takes longer goes on beside the pass."""
+"""The steps of now: whose cluster it is, then all nodes at once, then one after the other what must be in order.
+
+What takes longer goes on beside the pass.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -6,17 +9,29 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+from syncd.core.afterwards import eck_write
 from syncd.core.model import (
     ClaimCluster,
     CloseProof,
+    EckWrite,
     FixOwner,
+    NodeName,
     OpenProof,
     Outcome,
     Plan,
     PutFile,
+    PutMirror,
+    PutResource,
+    PutSecret,
+    Reloaded,
+    ReloadSecure,
+    RemoveFile,
+    RemoveRemote,
+    RemoveSecret,
     Step,
     Written,
 )
+from syncd.engine.chain import Chain, Chained
 from syncd.engine.crew import Crew, Done, Failed
 from syncd.engine.desk import Desk
 from syncd.engine.perform import Performer
@@ -24,6 +39,8 @@ from syncd.engine.world import World
 from syncd.ports import now
 
 S = TypeVar("S", bound=Step)
+T = TypeVar("T")
+_AnyTime = PutFile | FixOwner | RemoveFile | PutMirror | PutResource | RemoveRemote
 
 
 class Actor:
@@ -34,6 +51,29 @@ class Actor:
         self._crew = crew
         self._desk = desk
         self._written: SimpleQueue[Written] = SimpleQueue()
+        self._eck: SimpleQueue[EckWrite] = SimpleQueue()
+        self._keystores = Chain("keystores", crew, world.pace.act, strict=False)
+        self._restart = Chain("restart", crew, world.pace.act, strict=True)
+
+    @property
+    def acted(self) -> datetime | None:
+        """When a step of a restart or of a keystore was last taken: what was seen before does not tell of it."""
+        return max((at for at in (self._keystores.acted, self._restart.acted) if at), default=None)
+
+    @property
+    def reloaded(self) -> datetime | None:
+        """When the nodes were last told to read their keystores."""
+        return self._keystores.reloaded
+
+    @property
+    def reloads(self) -> tuple[Reloaded, ...]:
+        """What the nodes have read of their keystores since this process runs."""
+        return tuple(self._keystores.reloads.values())
+
+    @property
+    def told(self) -> frozenset[tuple[NodeName, int]]:
+        """The processes, by their start, that were told to read their keystores the last time."""
+        return self._keystores.told
 
     def act(self, plan: Plan, cause_at: datetime) -> tuple[Outcome, ...]:
         """What came of each step.
@@ -46,27 +86,31 @@ class Actor:
         if any(outcome.rule == "es_owner" for outcome in outcomes):
             return outcomes
         outcomes += tuple(performer.perform(step) for step in plan.now if isinstance(step, OpenProof | CloseProof))
-        writes = {f"write {step.node}": step for step in plan.now if isinstance(step, PutFile | FixOwner)}
-        return outcomes + self._each(writes, partial(self._write, performer), self._world.pace.act)
+        writes = {_key(step): step for step in plan.now if isinstance(step, _AnyTime)}
+        outcomes += self._each(writes, partial(self._write, performer), self._world.pace.act)
+        chained = [step for step in plan.now if isinstance(step, Chained)]
+        outcomes += self._keystores.take(performer, [step for step in chained if _of_keystores(step)])
+        return outcomes + self._restart.take(performer, [step for step in chained if not _of_keystores(step)])
 
     def written(self) -> tuple[Written, ...]:
         """What was written and is not remembered yet, of late steps of earlier passes too; each is told once."""
-        records = []
-        while True:
-            try:
-                records.append(self._written.get_nowait())
-            except Empty:
-                return tuple(records)
+        return _drained(self._written)
+
+    def eck_writes(self) -> tuple[EckWrite, ...]:
+        """The same of what was written on ECK's side."""
+        return _drained(self._eck)
 
     def keep(self, records: tuple[Written, ...]) -> None:
         """They could not be remembered: they are told again."""
         for record in records:
             self._written.put(record)
 
-    def _write(self, performer: Performer, step: PutFile | FixOwner) -> Outcome:
+    def _write(self, performer: Performer, step: _AnyTime) -> Outcome:
         outcome = performer.perform(step)
         if outcome.written:
             self.keep((outcome.written,))  # also when the pass no longer waits for it
+        if write := eck_write(outcome):
+            self._eck.put(write)
         return outcome
 
     def _each(self, steps: Mapping[str, S], perform: Callable[[S], Outcome], patience: float) -> tuple[Outcome, ...]:
@@ -81,3 +125,26 @@ class Actor:
                 case _:
                     outcomes.append(Outcome(steps[key], "skipped", "late", "it goes on beside the pass", now()))
         return tuple(outcomes)
+
+
+def _drained(queue: SimpleQueue[T]) -> tuple[T, ...]:
+    records = []
+    while True:
+        try:
+            records.append(queue.get_nowait())
+        except Empty:
+            return tuple(records)
+
+
+def _of_keystores(step: Chained) -> bool:
+    """Whether a step is about the keystores of running nodes; those of a restart come with it."""
+    return isinstance(step, PutSecret | RemoveSecret | ReloadSecure) and not getattr(step, "within_restart", False)
+
+
+def _key(step: _AnyTime) -> str:
+    """Two steps of one key are never under way at once."""
+    match step:
+        case PutFile() | FixOwner() | RemoveFile():
+            return f"write {step.node} {step.path}"
+        case _:
+            return f"{type(step).__name__} {step.alias}"

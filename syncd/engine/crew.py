@@ -52,9 +52,17 @@ class Crew:
 
     def each(self, jobs: Mapping[str, Callable[[], T]], patience: float) -> dict[str, Result[T]]:
         """The result of each job by key, or Late after `patience` seconds."""
+        return self.begin(jobs)(patience)
+
+    def begin(self, jobs: Mapping[str, Callable[[], T]]) -> Callable[[float], dict[str, Result[T]]]:
+        """As `each`, for who has something else to begin before it waits: what is returned takes the patience."""
         futures = {key: self._start(key, job) for key, job in jobs.items()}
-        wait(futures.values(), timeout=patience)
-        return {key: self._collect(key, future) for key, future in futures.items()}
+
+        def results(patience: float) -> dict[str, Result[T]]:
+            wait(futures.values(), timeout=patience)
+            return {key: self._collect(key, future) for key, future in futures.items()}
+
+        return results
 
     def _start(self, key: str, job: Callable[[], T]) -> "Future[T]":
         with self._lock:

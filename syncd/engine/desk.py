@@ -18,8 +18,18 @@ from time import monotonic
 from syncd.core.bundle import Cert, Digest
 from syncd.core.errors import PermitLost, SyncdError
 from syncd.core.handshake import SERVER_NAME
-from syncd.core.model import CloseProof, Context, NodeName, OpenProof, ProofState, ProofTarget, Sighting
+from syncd.core.model import (
+    CloseProof,
+    Context,
+    NodeName,
+    OpenProof,
+    ProofState,
+    ProofTarget,
+    Sighting,
+    credential_setting,
+)
 from syncd.engine import keystore
+from syncd.engine.reload import tell
 from syncd.engine.rings import PROOF
 from syncd.engine.world import World
 from syncd.ports import Deadline, Listening, Marker, Ring, Stream, now
@@ -126,7 +136,8 @@ class Desk:
             self._sightings = {}
         es.note_proof(nodes, self._permitted())
         failed = _each({target.node: partial(self._prepare, target) for target in step.targets})
-        failed |= es.reload_secure_settings(self._permitted())
+        said = tell(self._world, self._permitted())
+        failed |= {name: text for name, text in said.items() if text}
         ready = nodes - set(failed)
         with self._lock:
             self._state = replace(self._state, nodes=ready, opened=now(), trouble=_told(failed))
@@ -165,7 +176,7 @@ class Desk:
         es = self._world.elasticsearch
         es.point_proof(None, self._permitted())
         failed = _each({node: partial(self._clear, node) for node in step.nodes})
-        es.reload_secure_settings(self._permitted())
+        tell(self._world, self._permitted())
         es.note_proof(frozenset(step.left) | set(failed), self._permitted())
         with self._lock:
             state = self._state
@@ -183,7 +194,7 @@ class Desk:
 
     @property
     def _setting(self) -> str:
-        return f"cluster.remote.{self._world.policy.proof_alias}.credentials"
+        return credential_setting(self._world.policy.proof_alias)
 
     def _permitted(self) -> Deadline:
         """Time for one more call, if the permit is still held. Raises PermitLost."""

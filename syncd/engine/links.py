@@ -1,4 +1,4 @@
-"""Looking at Elasticsearch and at the remotes: who dials, what is configured, what is presented."""
+"""Dialing the remotes, from here and from each node's host, to see what they present; and links that must be asked for."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -8,13 +8,31 @@ from typing import TypeVar
 
 from syncd.core.bundle import Fingerprint
 from syncd.core.errors import HostError
-from syncd.core.model import Alias, Known, Link, NodeName, Presented, Report, Seen, Unknown
-from syncd.engine.crew import Crew, Done, Failed, Result
+from syncd.core.model import (
+    Alias,
+    Context,
+    Known,
+    Link,
+    NodeName,
+    Presented,
+    RemotePolicy,
+    Report,
+    Seen,
+    Shown,
+    Unknown,
+)
+from syncd.engine.crew import Crew, Done, Result
+from syncd.engine.outcome import seen
 from syncd.engine.sighted import Sighted
 from syncd.engine.world import World
 from syncd.ports import Deadline, NodeAnswer, Stream, now
 
 T = TypeVar("T")
+_NOT_BY_DIALING = frozenset(
+    {"extra_unread", "mirror_elsewhere", "mirror_faults", "mirror_found", "mirror_too_large", "resource_field",
+     "resource_remote_clusters", "service_unread", "wrong_target_port"}
+)  # fmt: skip
+"""Holds of a remote that a person lifts, and no handshake: nothing is awaited at its ports for them."""
 _MOST_DIALS = 12
 """Most connections made at once to see a remote's endpoints."""
 _MOST_LEAVES = 200
@@ -34,19 +52,17 @@ class _Target:
 
 
 class Links:
-    """Everything about processes and connections of one cluster."""
+    """The connections of one cluster."""
 
     def __init__(self, world: World, crew: Crew) -> None:
         self._world = world
         self._crew = crew
         self._made: dict[tuple[NodeName, Alias], tuple[object, float]] = {}
-        self._keys: dict[tuple[NodeName, Alias], tuple[object, float]] = {}
+        self._dialed: dict[Alias, tuple[object, float]] = {}
 
     def update(self, page: Sighted, report: Report | None) -> Sighted:
-        """The page with what Elasticsearch and the remotes say now."""
-        page = self._ask_elasticsearch(page)
-        page = self._ask_for_keys(page)
-        page = self._dial_remotes(page)
+        """The page with what the remotes present now."""
+        page = self._dial_remotes(page, report)
         page = self._dial_from_nodes(page, report)
         if report and not report.plan.later:
             self._reconnect(page, report)
@@ -58,73 +74,40 @@ class Links:
     def _deadline(self) -> Deadline:
         return Deadline.after(self._world.pace.call)
 
-    # --- Elasticsearch, each node at its own address
-
-    def _ask_elasticsearch(self, page: Sighted) -> Sighted:
-        es, nodes = self._world.elasticsearch, self._world.policy.nodes
-        cluster = self._each({"cluster": lambda: es.cluster(self._deadline())})["cluster"]
-        answers = self._each({f"rest {n.name}": partial(self._answer, n.name) for n in nodes})
-        counts = self._each({f"endpoints {alias}": partial(self._count, alias) for alias in self._world.sources})
-        return replace(
-            page,
-            cluster=_seen(cluster, page.cluster),
-            answers={n.name: _seen(answers[f"rest {n.name}"], page.answers.get(n.name)) for n in nodes},
-            endpoints={a: _seen(counts[f"endpoints {a}"], page.endpoints.get(a)) for a in self._world.sources},
-        )
-
-    def _answer(self, name: NodeName) -> NodeAnswer:
-        return self._world.elasticsearch.node(name, self._deadline())
-
-    def _count(self, alias: Alias) -> int:
-        configured = self._world.endpoints[alias].endpoints
-        return configured if configured is not None else self._world.sources[alias].endpoints(self._deadline())
-
-    def _ask_for_keys(self, page: Sighted) -> Sighted:
-        """Which API key each process uses: asked seldom, since the remote audits it, but at once while they differ."""
-        ours = {remote.alias for remote in self._world.policy.remotes}
-        pairs: dict[tuple[NodeName, Alias], object] = {}
-        for name, answer in page.answers.items():
-            for link in answer.value.links if isinstance(answer, Known) else ():
-                if link.alias in ours and link.connected and link.has_credential and isinstance(answer, Known):
-                    pairs[name, link.alias] = answer.value.process.started
-        due = [pair for pair, process in pairs.items() if self._key_is_due(pair, process, page)]
-        results = self._each({f"key {name} {alias}": partial(self._key, name, alias) for name, alias in due})
-        keys = {pair: seen for pair, seen in page.keys.items() if pair in pairs}
-        keys |= {pair: _seen(result, None) for pair, result in zip(due, results.values(), strict=True)}
-        return replace(page, keys=keys)
-
-    def _key_is_due(self, pair: tuple[NodeName, Alias], process: object, page: Sighted) -> bool:
-        ids = {seen.value for (_, alias), seen in page.keys.items() if alias == pair[1] and isinstance(seen, Known)}
-        before, made = self._keys.get(pair, (None, 0.0))
-        moment = monotonic()
-        if before == process and len(ids) < 2 and moment - made < self._world.pace.handshake:  # noqa: PLR2004 - they agree
-            return False
-        self._keys[pair] = (process, moment)
-        return True
-
-    def _key(self, name: NodeName, alias: Alias) -> str:
-        key = self._world.elasticsearch.key_in_use(name, alias, self._deadline())
-        if key is None:
-            raise HostError("key_not_named", "the remote does not say which API key this is", where=name)
-        return key
-
     # --- the remotes, from here
 
-    def _dial_remotes(self, page: Sighted) -> Sighted:
-        jobs: dict[str, Callable[[], Presented]] = {}
+    def _dial_remotes(self, page: Sighted, report: Report | None) -> Sighted:
+        jobs: dict[str, Callable[[], Presented | Shown]] = {}
         for remote in self._world.policy.remotes:
             target = self._target(remote.alias, page)
-            if target is None:
+            if target is None or not self._may_dial(remote, page, report):
                 continue
+            look = self._show_here if remote.context is Context.TRANSPORT else self._present_here
             for number in range(self._dials(remote.alias, page)):
-                jobs[f"dial {remote.alias} {number}"] = partial(self._present_here, target)
+                jobs[f"dial {remote.alias} {number}"] = partial(look, target)
         results = self._each(jobs)
-        presented = dict(page.presented)
+        presented, shown = dict(page.presented), dict(page.shown)
         for key, result in results.items():
             alias = Alias(key.split(" ")[1])
-            if isinstance(result, Done):
-                presented[alias] = _sighted(presented.get(alias, ()), result.value)
-        return replace(page, presented=presented)
+            match result:
+                case Done(value=Shown() as sight):
+                    shown[alias] = _latest(shown.get(alias, ()), sight)
+                    presented[alias] = _sighted(presented.get(alias, ()), sight.presented)
+                case Done(value=Presented() as sight):
+                    presented[alias] = _sighted(presented.get(alias, ()), sight)
+        return replace(page, presented=presented, shown=shown)
+
+    def _may_dial(self, remote: RemotePolicy, page: Sighted, report: Report | None) -> bool:
+        """Each look at a transport port leaves a WARN in the remote's log: seldom, unless something is awaited there."""
+        if remote.context is not Context.TRANSPORT:
+            return True
+        pending = report is None or awaits(report, remote.alias)
+        about, moment = _leaf_of(page, remote.alias), monotonic()
+        before, made = self._dialed.get(remote.alias, (None, -self._world.pace.handshake))
+        if not pending and before == about and moment - made < self._world.pace.handshake:
+            return False
+        self._dialed[remote.alias] = (about, moment)
+        return True
 
     def _dials(self, alias: Alias, page: Sighted) -> int:
         """Twice as many as there are endpoints: a load balancer shows one at a time."""
@@ -137,6 +120,14 @@ class Links:
     def _present_here(self, target: _Target) -> Presented:
         deadline = self._deadline()
         return self._shake(self._world.dial(target.address, target.port, deadline), target, deadline)
+
+    def _show_here(self, target: _Target) -> Shown:
+        deadline = self._deadline()
+        stream = self._world.dial(target.address, target.port, deadline)
+        try:
+            return self._world.handshakes.shown(stream, str(target), deadline)
+        finally:
+            stream.close()
 
     def _shake(self, stream: Stream, target: _Target, deadline: Deadline) -> Presented:
         try:
@@ -159,32 +150,51 @@ class Links:
 
     def _dial_from_nodes(self, page: Sighted, report: Report | None) -> Sighted:
         ours = {remote.alias for remote in self._world.policy.remotes}
-        strangers = {link.alias for link in _links(page) if link.has_credential and link.alias not in ours}
+        strangers = {link.alias: _context(link) for link in _links(page) if link.alias not in ours}
+        seen_strangers = self._named(page, strangers, report)
         due = [pair for pair in self._pairs(page, strangers) if self._is_due(pair, page, report)]
         jobs = {f"shake {node} {alias}": partial(self._present_there, node, alias, page) for node, alias in due}
-        handshakes, presented, seen_strangers = dict(page.handshakes), dict(page.presented), dict(page.strangers)
+        handshakes, presented = dict(page.handshakes), dict(page.presented)
         for (node, alias), result in zip(due, self._each(jobs).values(), strict=True):
-            seen = _seen(result, None)
+            sight = seen(result, None)
             if alias in strangers:
-                seen_strangers[alias] = seen
+                seen_strangers[strangers[alias], alias] = sight
                 continue
-            handshakes[node, alias] = seen
-            if isinstance(seen, Known):
-                presented[alias] = _sighted(presented.get(alias, ()), seen.value)
+            handshakes[node, alias] = sight
+            if isinstance(sight, Known):
+                presented[alias] = _sighted(presented.get(alias, ()), sight.value)
         return replace(page, handshakes=handshakes, presented=presented, strangers=seen_strangers)
+
+    def _named(
+        self, page: Sighted, strangers: Mapping[Alias, Context], report: Report | None
+    ) -> dict[tuple[Context, Alias], Seen[Presented]]:
+        """What is known of the strangers, without those that no node names any more: nobody dials them.
+
+        While a node does not tell what it dials, unless it was declared dead, none of them is dropped.
+        """
+        dead = report.seen.remembered.dead if report else frozenset()
+        asked = [page.answers.get(node.name) for node in self._world.policy.nodes if node.name not in dead]
+        if not all(isinstance(answer, Known) for answer in asked):
+            return dict(page.strangers)
+        named = {key: sight for key, sight in page.strangers.items() if strangers.get(key[1]) is key[0]}
+        gone = {alias for _, alias in page.strangers.keys() - named.keys()}
+        self._made = {pair: made for pair, made in self._made.items() if pair[1] not in gone}  # it may come back
+        return named
 
     def _pairs(self, page: Sighted, strangers: Iterable[Alias]) -> list[tuple[NodeName, Alias]]:
         """Who is to dial whom: each dialing node our remotes, one of them the others'."""
         dialers = [name for name, answer in page.answers.items() if isinstance(answer, Known) and _dials(answer.value)]
         ours = [(name, remote.alias) for name in dialers for remote in self._world.policy.remotes]
-        return [pair for pair in ours if self._target(pair[1], page)] + [(dialers[0], a) for a in sorted(strangers)]
+        return [pair for pair in ours if self._target(pair[1], page)] + [
+            (name, alias) for name in dialers[:1] for alias in sorted(strangers)
+        ]
 
     def _is_due(self, pair: tuple[NodeName, Alias], page: Sighted, report: Report | None) -> bool:
         """Whether the handshake would tell something new: other trust, another leaf, a failure, or long ago."""
         node = report.seen.nodes.get(pair[0]) if report else None
-        content = node.file.value.content if node and isinstance(node.file, Known) else None
-        latest = max(page.presented.get(pair[1], ()), key=lambda sight: sight.at, default=None)
-        about, moment = (content, latest.leaf if latest else None), self._deadline().moment
+        files = node.files.values() if node else ()
+        content = tuple(file.value.content if isinstance(file, Known) else None for file in files)
+        about, moment = (content, _leaf_of(page, pair[1])), self._deadline().moment
         before, made = self._made.get(pair, (None, 0.0))
         failed = isinstance(page.handshakes.get(pair), Unknown)
         if before == about and not failed and moment - made < self._world.pace.handshake:
@@ -204,12 +214,12 @@ class Links:
 
     def _reconnect(self, page: Sighted, report: Report) -> None:
         """A lost link is not tried again by Elasticsearch until something asks for it; asking costs nothing."""
-        proven = {name for name, sight in report.plan.proven.items() if sight}
-        ours = {remote.alias for remote in self._world.policy.remotes}
+        ours = {remote.alias: remote.context for remote in self._world.policy.remotes}
+        proven = {(name, c) for c, part in report.plan.trust.items() for name, sight in part.proven.items() if sight}
         jobs: dict[str, Callable[[], bool]] = {}
         for name, answer in page.answers.items():
-            for link in answer.value.links if isinstance(answer, Known) and name in proven else ():
-                if link.alias in ours and not link.connected:
+            for link in answer.value.links if isinstance(answer, Known) else ():
+                if not link.connected and (name, ours.get(link.alias)) in proven:
                     jobs[f"reconnect {name} {link.alias}"] = partial(self._resolve, name, link.alias)
         self._each(jobs)
 
@@ -222,20 +232,13 @@ def _links(page: Sighted) -> Iterable[Link]:
         yield from answer.value.links if isinstance(answer, Known) else ()
 
 
+def _context(link: Link) -> Context:
+    """A node without a credential for an alias dials it with the transport profile."""
+    return Context.REMOTE_CLUSTER_CLIENT if link.has_credential else Context.TRANSPORT
+
+
 def _dials(answer: NodeAnswer) -> bool:
     return answer.process.dials
-
-
-def _seen(result: Result[T], before: Seen[T] | None) -> Seen[T]:
-    at = now()
-    match result:
-        case Done(value=value):
-            return Known(value, at)
-        case Failed(error=error):
-            since = before.since if isinstance(before, Unknown) and before.rule == error.rule else at
-            return Unknown(error.rule, str(error), since)
-        case _:
-            return Unknown("late", "it has not answered yet", at)
 
 
 def _sighted(before: tuple[Presented, ...], sight: Presented) -> tuple[Presented, ...]:
@@ -244,6 +247,23 @@ def _sighted(before: tuple[Presented, ...], sight: Presented) -> tuple[Presented
     leaves.pop(sight.leaf.fingerprint, None)
     leaves[sight.leaf.fingerprint] = sight
     return tuple(leaves.values())[-_MOST_LEAVES:]
+
+
+def awaits(report: Report, alias: Alias) -> bool:
+    """Whether something about a remote is not as it should be yet."""
+    held = any(hold.subject == alias and hold.rule not in _NOT_BY_DIALING for hold in report.plan.holds)
+    return held or any(verdict.up is not True for verdict in report.plan.verdicts if verdict.alias == alias)
+
+
+def _latest(before: tuple[Shown, ...], sight: Shown) -> tuple[Shown, ...]:
+    """The latest handshake with each distinct leaf, the newest last."""
+    others = (old for old in before if old.presented.leaf != sight.presented.leaf)
+    return (*others, sight)[-_MOST_LEAVES:]
+
+
+def _leaf_of(page: Sighted, alias: Alias) -> object:
+    latest = max(page.presented.get(alias, ()), key=lambda sight: sight.at, default=None)
+    return latest.leaf if latest else None
 
 
 def _parse_target(address: str, server_name: str | None) -> _Target | None:

@@ -1,34 +1,38 @@
 """Read and look: what is published, what is on the nodes, what is remembered. Nothing here decides or changes."""
 
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from syncd.core.bundle import MAX_BYTES, Cert, Published, content_digest, read_published, read_trust_file
+from syncd.core.bundle import MAX_BYTES, Cert, Published, content_digest, read_trust_file
 from syncd.core.errors import BundleError, HostError, StateError, SyncdError
 from syncd.core.memory import parse
 from syncd.core.model import (
     Absent,
-    Alias,
+    Context,
     FileState,
     Known,
     Memory,
+    MirrorState,
     NodeName,
     NodePolicy,
     NodeSeen,
     Observed,
     Ownership,
+    RemotePolicy,
     RemoteSeen,
     Seen,
     Unknown,
 )
+from syncd.core.published import read_published
 from syncd.engine.crew import Crew, Done, Failed, Result
 from syncd.engine.patience import Backoff, Patience
 from syncd.engine.sighted import Sighted
 from syncd.engine.world import OwnerRule, World
-from syncd.ports import Deadline, Host, Source, Stored
+from syncd.ports import Deadline, Host, Mirror, Source, Stored
 
 T = TypeVar("T")
 _RECENT = timedelta(seconds=90)
@@ -48,18 +52,19 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class _OnNode:
-    file: FileState | None
+    files: Mapping[Context, FileState | None]
     owner: Ownership | None
 
 
 class Looker:
     """Looks at the files, the sources and the memory of one cluster, all at once."""
 
-    def __init__(self, world: World, crew: Crew) -> None:
+    def __init__(self, world: World, crew: Crew, recalled: Memory | None = None) -> None:
         self._world = world
         self._crew = crew
         self._patience = Patience(Backoff())
         self._recent: dict[NodeName, Known[_OnNode]] = {}
+        self._recalled = recalled
 
     def look(self, sighted: Sighted, at: datetime, *, anew: bool = True) -> Looked:
         """Everything that a plan is made from; what could not be looked at is Unknown.
@@ -69,22 +74,34 @@ class Looker:
         self._recent = {} if anew else {n: seen for n, seen in self._recent.items() if at - seen.at < _RECENT}
         results = self._crew.each(self._jobs(at), self._world.pace.look)
         self._note(results, at)
-        memory, version = self._memory(results["state"], at)
+        memory, version, damage = self._memory(results["state"], at)
         policy, permit = self._world.policy, self._world.permit
         seen = Observed(
             nodes={node.name: self._node(node, results, sighted, at) for node in policy.nodes},
-            remotes={remote.alias: self._remote(remote.alias, results, sighted, at) for remote in policy.remotes},
+            remotes={remote.alias: self._remote(remote, results, sighted, at) for remote in policy.remotes},
             cluster=sighted.cluster,
             memory=memory,
             sightings=sighted.evidence,
             strangers=sighted.strangers,
             standby="" if permit.valid() else permit.holder() or "nobody yet",
+            barred="" if permit.valid() or permit.holder() else permit.trouble(),
+            recalled=self._recalled,
+            damage=damage,
         )
         return Looked(seen, version, self._patience.next_try())
 
     def forget(self, node: NodeName) -> None:
         """What was seen of a node may have changed: it was written to."""
         self._recent.pop(node, None)
+
+    @property
+    def recalled(self) -> Memory | None:
+        """See `Observed.recalled`."""
+        return self._recalled
+
+    def recall(self, memory: Memory) -> None:
+        """What a pass has read or saved is what is known of the past while it cannot be read."""
+        self._recalled = replace(memory, requests=())  # those were carried out, or are read again when they can be
 
     def _note(self, results: Mapping[str, Result[object]], at: datetime) -> None:
         for node in self._world.policy.nodes:
@@ -103,6 +120,11 @@ class Looker:
                 jobs[f"node {node.name}"] = partial(self._on_node, node)
         for alias, source in world.sources.items():
             jobs[f"source {alias}"] = partial(_published, source, world.pace.call)
+        for remote in world.policy.remotes:
+            if remote.secure_setting in world.secrets:
+                jobs[f"credential {remote.alias}"] = partial(_key_id, world.secrets[remote.secure_setting])
+        for alias, mirror in world.mirrors.items():
+            jobs[f"mirror {alias}"] = partial(_mirror, mirror, world.pace.call)
         for alias, extras in world.extras.items():
             jobs[f"extra {alias}"] = partial(_extra, extras, world.pace.call)
         return jobs
@@ -112,7 +134,8 @@ class Looker:
 
     def _on_node(self, node: NodePolicy) -> _OnNode:
         host, deadline = self._world.fleet.host(node.name), Deadline.after(self._world.pace.call)
-        return _OnNode(_file_state(host, node.path, deadline), _owner(host, self._world.owners[node.name], deadline))
+        files = {context: _file_state(host, path, deadline) for context, path in node.paths.items()}
+        return _OnNode(files, _owner(host, self._world.owners[node.name], deadline))
 
     def _node(
         self, node: NodePolicy, results: Mapping[str, Result[object]], sighted: Sighted, at: datetime
@@ -120,24 +143,36 @@ class Looker:
         seen = sighted.node(node.name, at)
         found = self._recent.get(node.name) or self._seen(f"node {node.name}", _OnNode, results, at)
         if not isinstance(found, Known):
-            return replace(seen, file=found, owner=found)
-        on_node = found.value
-        return replace(seen, file=_known(on_node.file, found.at), owner=_known(on_node.owner, found.at))
+            return replace(seen, file=found, files=dict.fromkeys(node.paths, found), owner=found)
+        files = {context: _known(state, found.at) for context, state in found.value.files.items()}
+        file = files[Context.REMOTE_CLUSTER_CLIENT]
+        return replace(seen, file=file, files=files, owner=_known(found.value.owner, found.at))
 
     def _remote(
-        self, alias: Alias, results: Mapping[str, Result[object]], sighted: Sighted, at: datetime
+        self, remote: RemotePolicy, results: Mapping[str, Result[object]], sighted: Sighted, at: datetime
     ) -> RemoteSeen:
+        alias, unread = remote.alias, Unknown("not_asked", "it has not been read yet", at)
         return RemoteSeen(
+            context=remote.context,
             published=self._seen(f"source {alias}", Published, results, at),
             extra=self._seen(f"extra {alias}", tuple, results, at),
             presented=sighted.presented.get(alias, ()),
             endpoints=sighted.endpoints.get(alias, Absent(at)),
+            credential=self._seen(f"credential {alias}", str, results, at),
+            mirror=self._seen(f"mirror {alias}", MirrorState, results, at)
+            if alias in self._world.mirrors
+            else Absent(at),
+            resource=sighted.resources.get(alias, unread),
+            publishes=remote.publishes,
+            shown=sighted.shown.get(alias, ()),
         )
 
     def _seen(self, key: str, kind: type[T], results: Mapping[str, Result[object]], at: datetime) -> Seen[T]:
         match results.get(key):
             case Done(value=value) if isinstance(value, kind):
                 return Known(value, at)
+            case Done(value=None):
+                return Absent(at)
             case Failed(error=error):
                 return self._unseen(key, error, at)
             case None:
@@ -155,25 +190,32 @@ class Looker:
         wait = max(0.0, (trouble.again - at).total_seconds())
         return Unknown(error.rule, f"{error} (next try in {wait:.0f} s)", trouble.since)
 
-    def _memory(self, result: Result[object], at: datetime) -> tuple[Seen[Memory], str | None]:
+    def _memory(self, result: Result[object], at: datetime) -> tuple[Seen[Memory], str | None, str]:
+        """What is remembered, what a save must present, and what is wrong with what is stored."""
         match result:
             case Done(value=Stored(text=None, version=version)):
-                return Absent(at), version
+                return Absent(at), version, ""
             case Done(value=Stored(text=str(text), version=version)):
-                return _parsed_memory(text, self._world.state.name, at), version
+                memory, damage = self._parsed(text, at)
+                return memory, version, damage
             case Failed(error=error):
-                return Unknown(error.rule, str(error), at), None
+                return Unknown(error.rule, str(error), at), None, ""
             case _:
-                return Unknown("late", f"{self._world.state.name} has not answered yet", at), None
+                return Unknown("late", f"{self._world.state.name} has not answered yet", at), None, ""
 
+    def _parsed(self, text: str, at: datetime) -> tuple[Seen[Memory], str]:
+        """What a stored text says, and what is wrong with it.
 
-def _parsed_memory(text: str, where: str, at: datetime) -> Seen[Memory]:
-    try:
-        return Known(parse(text, where), at)
-    except StateError as error:
-        if error.rule == "state_damaged":
-            return Absent(at)  # history only: starting afresh costs caution, and waiting for a person costs requests
-        return Unknown(error.rule, str(error), at)
+        A damaged one is written anew: waiting for a person would also stop `approve` and `pause`.
+        """
+        try:
+            memory = parse(text, self._world.state.name)
+        except StateError as error:
+            if error.rule != "state_damaged":
+                return Unknown(error.rule, str(error), at), ""
+            return _known(self._recalled, at), str(error)
+        self.recall(memory)
+        return Known(memory, at), ""
 
 
 def _known(value: T | None, at: datetime) -> Seen[T]:
@@ -206,6 +248,23 @@ def _published(source: Source, seconds: float) -> Published:
     except BundleError as error:
         cure = error.cure or "Nothing is derived from it; the nodes keep what they have"
         raise BundleError(f"source_{error.rule}", error.text, where=source.name, cure=cure) from error
+
+
+def _key_id(read: Callable[[], bytes]) -> str:
+    """The id of the API key in the operator's file: its `encoded` form is base64 of `id:key`; empty: it does not tell."""
+    try:
+        value = read()
+    except OSError as error:
+        cure = "Let syncd read the file that credential_file names"
+        raise HostError("credential_unreadable", f"the API key cannot be read: {error.strerror}", cure=cure) from error
+    try:
+        return b64decode(value, validate=True).decode().partition(":")[0]
+    except ValueError:
+        return ""
+
+
+def _mirror(mirror: Mirror, seconds: float) -> MirrorState | None:
+    return mirror.read(Deadline.after(seconds))
 
 
 def _extra(sources: tuple[Source, ...], seconds: float) -> tuple[Cert, ...]:

@@ -26,6 +26,7 @@ class Heart:
     """Monotonic time of the last finished pass, or of the start."""
     passes: int
     crashes: int
+    """Passes that ended by a fault of syncd's own, or could not be told."""
 
 
 class Loop:
@@ -94,13 +95,21 @@ class Loop:
             self._heart = Heart(self._heart.beat, self._heart.passes, self._heart.crashes + 1)
             return self._after_failure()
         self._heart = Heart(monotonic(), self._heart.passes + 1, self._heart.crashes)
-        self._tell(report)
+        self._told(report)
         with self._changed:
             self._changed.wait_for(lambda: self._stopping, timeout=self._gap)
         if report.failures:
             return self._after_failure()
         self._failures = 0
         return 0.0 if _wrote(report) else _until(report)
+
+    def _told(self, report: Report) -> None:
+        """Who is told of a pass must not end the loop either: the pass was made."""
+        try:
+            self._tell(report)
+        except Exception:  # noqa: BLE001 - as above
+            _LOG.exception("what a pass over %s found could not be told in full", self._cluster)
+            self._heart = Heart(self._heart.beat, self._heart.passes, self._heart.crashes + 1)
 
     def _after_failure(self) -> float:
         self._failures += 1

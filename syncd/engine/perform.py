@@ -1,26 +1,45 @@
-"""One step, one port call."""
+"""One step, one port call; what a restart takes is in `engine.handover`."""
 
 from datetime import datetime
-from typing import assert_never
 
-from syncd.core.errors import HostError, SyncdError
+from syncd.core.errors import ClusterError, HostError, SyncdError
 from syncd.core.memory import dump
 from syncd.core.model import (
+    BeginRestart,
     ClaimCluster,
     CloseProof,
-    Context,
+    EndRestart,
     FixOwner,
+    FreeAllocation,
     LogPosition,
+    NoteFault,
     OpenProof,
     Outcome,
     PutFile,
+    PutMirror,
+    PutResource,
+    PutSecret,
+    PutYml,
+    ReloadSecure,
     Remember,
+    RemoveFile,
+    RemoveRemote,
+    RemoveSecret,
+    RestartNode,
+    RollBack,
     Step,
+    SweepCopies,
     Written,
 )
+from syncd.core.stopping import changed
 from syncd.engine.desk import Desk
+from syncd.engine.handover import Handover, OnHost
+from syncd.engine.reload import reload_keystores
 from syncd.engine.world import World
 from syncd.ports import Deadline, Host, now
+
+_TOOLS = 60.0
+"""Seconds for a step that starts Elasticsearch's keystore tool."""
 
 
 class Performer:
@@ -36,31 +55,38 @@ class Performer:
         if not self._world.permit.valid():
             return Outcome(step, "skipped", "standby", "the permit was lost before this step", now())
         try:
+            if isinstance(step, ReloadSecure):
+                return reload_keystores(self._world, step, self._deadline())
             written = self._carry_out(step)
         except SyncdError as error:
             return Outcome(step, "failed", error.rule, str(error), now())
         return Outcome(step, "done", at=now(), written=written)
 
     def _carry_out(self, step: Step) -> Written | None:
-        deadline = Deadline.after(self._world.pace.call)
         match step:
             case PutFile():
-                return self._put_file(step, deadline)
-            case FixOwner():
-                host = self._world.fleet.host(step.node)
-                host.fix_owner(step.path, step.owner, step.expect, deadline)
-            case ClaimCluster():
-                self._world.elasticsearch.claim(step.owner, step.expect, deadline)
+                return self._put_file(step, self._deadline())
+            case FixOwner() | RemoveFile():
+                self._on_file(step, self._deadline())
             case OpenProof():
                 self._desk.open(step)
             case CloseProof():
                 self._desk.close(step)
+            case PutMirror() | PutResource():
+                self._on_eck(step, self._deadline())
             case Remember():
-                state, text = self._world.state, dump(step.memory, self._world.policy.cluster)
-                state.save(text, step.expect, deadline)
-            case _:
-                assert_never(step)
+                text = dump(step.memory, self._world.policy.cluster)
+                self._world.state.save(text, step.expect, self._deadline())
+            case ClaimCluster() | RemoveRemote():
+                self._on_cluster(step, self._deadline())
+            case BeginRestart() | FreeAllocation() | NoteFault() | EndRestart():
+                self._on_record(step, self._deadline())
+            case PutSecret() | RemoveSecret() | PutYml() | RestartNode() | RollBack() | SweepCopies():
+                self._on_host(step)
         return None
+
+    def _deadline(self) -> Deadline:
+        return Deadline.after(self._world.pace.call)
 
     def _put_file(self, step: PutFile, deadline: Deadline) -> Written:
         """Write the file, having noted how far the node's log was written before."""
@@ -68,8 +94,58 @@ class Performer:
         log = self._world.logs.get(step.node) or step.log
         position = _log_position(host, log, deadline) if log else None
         host.put(step.path, step.content, step.owner, step.expect, deadline)
-        context = Context.REMOTE_CLUSTER_CLIENT
-        return Written(step.node, context, step.digest, now(), self._cause_at, position, step.running)
+        return Written(step.node, step.context, step.digest, now(), self._cause_at, position, step.running)
+
+    def _on_file(self, step: FixOwner | RemoveFile, deadline: Deadline) -> None:
+        host = self._world.fleet.host(step.node)
+        if isinstance(step, FixOwner):
+            host.fix_owner(step.path, step.owner, step.expect, deadline)
+        else:
+            host.remove(step.path, step.expect, deadline)
+
+    def _on_host(self, step: OnHost) -> None:
+        if isinstance(step, RestartNode):
+            self._as_planned(step)
+        Handover(self._world).perform(step, Deadline.after(self._seconds(step)))
+
+    def _seconds(self, step: OnHost) -> float:
+        """For a step; the operator's own command may wait for the start, and is not to be ended before that may be."""
+        own = isinstance(step, RestartNode | RollBack) and self._world.services[step.node].restart
+        return _TOOLS + (self._world.policy.restart.join_timeout.total_seconds() if own else 0.0)
+
+    def _on_eck(self, step: PutMirror | PutResource, deadline: Deadline) -> None:
+        if isinstance(step, PutMirror):
+            mirror = self._world.mirrors[step.alias]
+            mirror.write(step.content, step.contribution, step.expect, deadline, step.origins)
+        else:
+            self._world.resources[step.alias].apply(step.manifest, step.expect, deadline)
+
+    def _on_cluster(self, step: ClaimCluster | RemoveRemote, deadline: Deadline) -> None:
+        match step:
+            case ClaimCluster():
+                self._world.elasticsearch.claim(step.owner, step.expect, deadline)
+            case RemoveRemote():
+                self._world.elasticsearch.remove_remote(step.alias, deadline)
+
+    def _on_record(self, step: BeginRestart | FreeAllocation | NoteFault | EndRestart, deadline: Deadline) -> None:
+        es = self._world.elasticsearch
+        match step:
+            case BeginRestart():
+                self._as_planned(step)
+                es.begin_restart(step.record, deadline)
+            case FreeAllocation():
+                es.free_allocation(step.record, deadline)
+            case NoteFault():
+                es.note_fault(step.record, deadline)
+            case EndRestart():
+                es.end_restart(step.record, step.outcome, deadline)
+
+    def _as_planned(self, step: BeginRestart | RestartNode) -> None:
+        """Raise ClusterError `cluster_changed` where the cluster no longer allows what the plan saw it allow."""
+        if step.peers is None:
+            return
+        if text := changed(step, self._world.elasticsearch.cluster(self._deadline())):
+            raise ClusterError("cluster_changed", text, where=step.node, cure="Nothing was stopped; syncd looks again")
 
 
 def _log_position(host: Host, path: str, deadline: Deadline) -> LogPosition | None:

@@ -4,17 +4,21 @@ A bell is never delayed by a proof: the loop reads the page that was finished la
 """
 
 import logging
+from datetime import UTC, datetime
 from threading import Condition, Thread
 from time import monotonic
 
+from syncd.core import restart
 from syncd.core.bundle import bundle_digest
-from syncd.core.model import Hold, Known, NodeName, Report
+from syncd.core.model import Hold, Known, Report
+from syncd.engine.asking import Asking
 from syncd.engine.crew import Crew
 from syncd.engine.desk import Desk
 from syncd.engine.evidence import Evidence
 from syncd.engine.links import Links
 from syncd.engine.rings import PROOF
 from syncd.engine.sighted import Sighted
+from syncd.engine.sites import Sites
 from syncd.engine.world import World
 from syncd.ports import Ring, now
 
@@ -24,6 +28,9 @@ _QUICK, _QUICK_EACH = 0.1, 0.01
 _SOON = 5.0
 """Seconds between looks at Elasticsearch and the remotes while something is not as it should be."""
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_RESTARTING = 0.1
+"""Seconds between looks at the cluster while a node is restarted: each costs time in which the next one waits."""
 _HOPEFUL = 180.0
 """Seconds after a change in which something may still come right by itself; then the usual interval is enough."""
 
@@ -35,7 +42,9 @@ class Prover:
         self._world = world
         self._desk = desk
         self._ring = ring
+        self._asking = Asking(world, crew)
         self._links = Links(world, crew)
+        self._sites = Sites(world, crew)
         self._evidence = Evidence(world, crew, desk)
         self._changed = Condition()
         self._page = Sighted.nothing_yet(now())
@@ -79,7 +88,9 @@ class Prover:
 
     def sweep(self) -> Sighted:
         """One look at everything, now, in the caller's thread: for `syncd once`, `plan` and `check`."""
-        self._page = self._evidence.update(self._links.update(self._page, self._report), self._report)
+        report = self._report
+        page = self._links.update(self._asking.update(self._page, report), report)
+        self._page = self._evidence.update(self._sites.update(page, report), report)
         return self._page
 
     def _run(self) -> None:
@@ -95,9 +106,14 @@ class Prover:
         if self._hurry or monotonic() >= self._due or self._is_stale(page):
             self._hurry = False
             self._due = monotonic() + self._interval(report)
-            page = self._links.update(page, report)
+            page = self._sites.update(self._links.update(self._asking.update(page, report), report), report)
+        elif _restarting(page, report):
+            asked, looked = self._asking.begin(page, report, quick=True), self._sites.begin(page, report)
+            page = looked(asked(page))
+        else:
+            page = self._sites.update(page, report)
         page = self._evidence.update(page, report)
-        differs = page.gist() != self._page.gist()
+        differs = page.gist() != self._page.gist() or _tells_at_last(self._page, page, report)
         with self._changed:
             self._page = page
             self._first = False
@@ -119,10 +135,33 @@ class Prover:
     def _rest(self) -> None:
         awaiting = self._evidence.awaiting(self._report) if self._report else 0
         wait = max(_QUICK, awaiting * _QUICK_EACH) if awaiting else max(0.05, self._due - monotonic())
+        wait = min(wait, _RESTARTING) if _restarting(self._page, self._report) else wait
         wait = 0.0 if self._hurry else wait
         with self._changed:
             told = self._report
             self._changed.wait_for(lambda: self._stopping or self._report is not told, timeout=wait)
+
+
+def _restarting(page: Sighted, report: Report | None) -> bool:
+    """Whether a restart is open, or something was done to one that the page cannot tell of yet."""
+    cluster, acted = page.cluster, report.seen.acted if report else None
+    if not isinstance(cluster, Known) or acted is None:
+        return acted is not None
+    lately = (now() - acted).total_seconds() < _HOPEFUL
+    held = lately and report is not None and any(hold.rule in restart.NAMES for hold in report.plan.holds)
+    return page.restarting is not None or cluster.at <= acted or held
+
+
+def _tells_at_last(before: Sighted, page: Sighted, report: Report | None) -> bool:
+    """Whether this page, unlike the one before, was looked at after what a pass did last: it waits for that."""
+    acted = report.seen.acted if report else None
+    return acted is not None and _oldest(before) <= acted < _oldest(page)
+
+
+def _oldest(page: Sighted) -> datetime:
+    """When the cluster, or a node's installation, was looked at the longest ago."""
+    times = [part.at for part in (page.cluster, *page.sites.values()) if isinstance(part, Known)]
+    return min(times, default=_NEVER)
 
 
 def _pending(hold: Hold) -> bool:
@@ -130,9 +169,10 @@ def _pending(hold: Hold) -> bool:
     return hold.rule not in {"overlap", "unmanaged_node", "observe", "standby", "paused"}
 
 
-def _files(report: Report | None) -> dict[NodeName, object]:
+def _files(report: Report | None) -> dict[object, object]:
     nodes = report.seen.nodes.values() if report else ()
-    return {node.name: bundle_digest(node.file.value.trust.certs) for node in nodes if isinstance(node.file, Known)}
+    files = (((node.name, context), file) for node in nodes for context, file in node.files.items())
+    return {place: bundle_digest(file.value.trust.certs) for place, file in files if isinstance(file, Known)}
 
 
 def _published(report: Report | None) -> list[object]:

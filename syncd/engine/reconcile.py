@@ -1,12 +1,24 @@
 """One pass: read, look, decide, guard, act, remember, report. docs/flow.md walks through it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from syncd.core.guard import guard
-from syncd.core.memory import note_written
-from syncd.core.model import ClaimCluster, FixOwner, Known, Memory, Observed, Outcome, Plan, PutFile, Remember, Report
-from syncd.core.plan import make_plan
+from syncd.core.afterwards import note_eck_writes, takes_away
+from syncd.core.memory import note_reloads, note_written
+from syncd.core.model import (
+    ClaimCluster,
+    EckWrite,
+    FixOwner,
+    Memory,
+    Observed,
+    Outcome,
+    Plan,
+    PutFile,
+    Remember,
+    RemoveFile,
+    Report,
+)
+from syncd.core.plan import guarded_plan
 from syncd.engine.act import Actor
 from syncd.engine.crew import Crew
 from syncd.engine.desk import Desk
@@ -18,58 +30,86 @@ from syncd.engine.world import World
 from syncd.ports import now
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a loop knows of the past that the state may not tell."""
+
+    memory: Memory | None = None
+    """What was last read or saved."""
+    unsaved: tuple[EckWrite, ...] = ()
+    """What was written on ECK's side and could not be saved."""
+    save_failed: str = ""
+    """Why the last save failed; empty: it did not."""
+
+
+_NOTHING = Past()
+
+
 class Reconciler:
     """The pass over one cluster. One at a time; everything it needs to know it looks at anew."""
 
-    def __init__(self, world: World, crew: Crew, desk: Desk) -> None:
+    def __init__(self, world: World, crew: Crew, desk: Desk, past: Past = _NOTHING) -> None:
         self._world = world
         self._desk = desk
-        self._looker = Looker(world, crew)
+        self._looker = Looker(world, crew, past.memory)
         self._actor = Actor(world, crew, desk)
         self._claimed: datetime | None = None
+        self._unsaved = past.unsaved
+        self._save_failed = past.save_failed
+
+    @property
+    def past(self) -> Past:
+        """What is known of the past, for whoever keeps this cluster next in this process."""
+        return Past(self._looker.recalled, self._unsaved + self._actor.eck_writes(), self._save_failed)
 
     def plan(self, sighted: Sighted, at: datetime, *, anew: bool = True) -> tuple[Looked, Plan]:
         """Read, look, decide, guard: what `syncd plan` prints."""
         looked = self._looker.look(sighted, at, anew=anew)
         policy = replace(self._world.policy, owner=self._world.permit.owner)  # known once the permit was asked for
-        looked = replace(looked, seen=replace(looked.seen, proof=self._desk.state, claimed=self._claimed))
-        plan = make_plan(looked.seen, policy, at, self._desk.marker)
-        return looked, guard(plan, looked.seen, at)
+        looked = replace(looked, seen=self._with_ours(looked.seen))
+        return looked, guarded_plan(looked.seen, policy, at, self._desk.marker)
 
     def run(self, sighted: Sighted, rang: tuple[str, ...], cause_at: datetime) -> Report:
         """A whole pass."""
         started = now()
         looked, plan = self.plan(sighted, started, anew=not elsewhere(rang))
-        if elsewhere(rang) and _takes_away(plan, looked.seen):
+        if elsewhere(rang) and takes_away(plan, looked.seen):
             looked, plan = self.plan(sighted, now())  # a node may have gone meanwhile: trust leaves on what is seen now
         for step in plan.now:
-            if isinstance(step, PutFile | FixOwner):
+            if isinstance(step, PutFile | FixOwner | RemoveFile):
                 self._looker.forget(step.node)  # what was seen of it will be true no longer
         outcomes = self._actor.act(plan, cause_at)
         if any(isinstance(outcome.step, ClaimCluster) and outcome.result == "done" for outcome in outcomes):
             self._claimed = now()
         outcomes += self._remember(looked, plan, cause_at)
-        return Report(plan.cluster, started, now(), looked.seen, plan, outcomes, rang, looked.again)
+        return Report(plan.cluster, started, now(), self._with_ours(looked.seen), plan, outcomes, rang, looked.again)
+
+    def _with_ours(self, seen: Observed) -> Observed:
+        """What was seen, and when this process last did what a look before it cannot tell of."""
+        actor = self._actor
+        self._unsaved += actor.eck_writes()
+        seen = replace(seen, unsaved=self._unsaved, save_failed=self._save_failed)
+        ours = replace(seen, proof=self._desk.state, claimed=self._claimed, acted=actor.acted)
+        return replace(ours, reloaded=actor.reloaded, reloads=actor.reloads, told=actor.told)
 
     def _remember(self, looked: Looked, plan: Plan, cause_at: datetime) -> tuple[Outcome, ...]:
         """Save what was learnt, if it differs from what is stored."""
         if plan.memory is None:
             return ()
         written = self._actor.written()
-        memory = note_written(plan.memory, written)
-        stored = looked.seen.memory.value if isinstance(looked.seen.memory, Known) else Memory()
-        if memory == stored:
+        self._unsaved += self._actor.eck_writes()
+        memory = note_written(note_eck_writes(plan.memory, self._unsaved), written)
+        memory = note_reloads(memory, self._actor.reloads)
+        stored = looked.seen.remembered
+        if memory == stored and not looked.seen.damage:
+            self._unsaved, self._save_failed = (), ""
             return ()
         step = Remember(memory, looked.state_version, "what was learnt")
         outcome = Performer(self._world, self._desk, cause_at).perform(step)
-        if outcome.result != "done":
+        if outcome.result == "done":
+            self._looker.recall(memory)
+            self._unsaved, self._save_failed = (), ""
+        else:
             self._actor.keep(written)
+            self._save_failed = outcome.text
         return (outcome,)
-
-
-def _takes_away(plan: Plan, seen: Observed) -> bool:
-    """Whether trust would leave a file, or a CA would be retired."""
-    before = seen.memory.value.cas if isinstance(seen.memory, Known) else ()
-    after = plan.memory.cas if plan.memory else before
-    retired = {record for record in after if record.retired_at} != {record for record in before if record.retired_at}
-    return retired or any(isinstance(step, PutFile) and step.removed for step in plan.now)

@@ -1,8 +1,9 @@
 """What is worth a Kubernetes Event on the Secret: rotations, writes, retirements, and faults of the source."""
 
 from collections.abc import Mapping
+from typing import Literal
 
-from syncd.core.model import Alias, Known, PutFile, Report, Unknown
+from syncd.core.model import Alias, EndRestart, Known, PutFile, PutMirror, Report, Unknown
 from syncd.core.trust import Rotation
 from syncd.ports import Notices
 
@@ -21,6 +22,7 @@ class Teller:
     def __init__(self, notices: Mapping[Alias, Notices]) -> None:
         self._notices = notices
         self._unread: dict[Alias, str] = {}
+        self._grave: dict[str, frozenset[tuple[str, str]]] = {}
 
     def tell(self, report: Report) -> None:
         """A pass ended."""
@@ -34,11 +36,33 @@ class Teller:
                 changes = sorted({o.step.why for o in written if isinstance(o.step, PutFile)})
                 text = f"{report.cluster}: {'; '.join(changes)} on {len(written)} nodes"
                 notices.tell("Normal", "TrustWritten", text)
+            self._tell_restarts(report, notices)
+            self._tell_mirror(report, alias, notices)
             self._tell_source(report, alias, notices)
+        self._grave = {report.cluster: frozenset((hold.subject, hold.rule) for hold in report.plan.holds if hold.grave)}
+
+    def _tell_restarts(self, report: Report, notices: Notices) -> None:
+        for outcome in report.outcomes:
+            step = outcome.step
+            if outcome.result == "done" and isinstance(step, EndRestart):
+                done = step.outcome.result == "done"
+                text = f"{report.cluster}: {step.record.node}: {step.why}"
+                notices.tell("Normal" if done else "Warning", "NodeRestarted" if done else "RestartFailed", text)
+        told = self._grave.get(report.cluster, frozenset())
+        for hold in report.plan.holds:
+            if hold.grave and (hold.subject, hold.rule) not in told:
+                notices.tell("Warning", _camel(hold.rule), f"{report.cluster}: {hold.subject}: {hold.text}")
+
+    def _tell_mirror(self, report: Report, alias: Alias, notices: Notices) -> None:
+        for outcome in report.outcomes:
+            if outcome.result == "done" and isinstance(outcome.step, PutMirror) and outcome.step.alias == alias:
+                kind: Literal["Normal", "Warning"] = "Warning" if outcome.step.urgent else "Normal"
+                notices.tell(kind, "MirrorWritten", f"{report.cluster}: {outcome.step.why}")
 
     def _tell_source(self, report: Report, alias: Alias, notices: Notices) -> None:
-        published = report.seen.remotes[alias].published
-        if isinstance(published, Known):
+        remote = report.seen.remotes[alias]
+        published = remote.published
+        if isinstance(published, Known) or not remote.publishes:
             self._unread.pop(alias, None)
             return
         text = published.text if isinstance(published, Unknown) else "it does not exist"
@@ -48,4 +72,8 @@ class Teller:
 
 
 def _reason(rotation: Rotation) -> str:
-    return "".join(part.title() for part in rotation.split("_"))
+    return _camel(rotation)
+
+
+def _camel(name: str) -> str:
+    return "".join(part.title() for part in name.split("_"))

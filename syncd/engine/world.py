@@ -4,8 +4,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from syncd.core.model import Alias, NodeName, Ownership, Policy
-from syncd.engine.keystore import Toolbox
-from syncd.ports import Deadline, Elasticsearch, Fleet, Handshakes, Notices, Permit, Source, StateStore, Stream
+from syncd.engine.service import Service
+from syncd.engine.tools import Toolbox
+from syncd.ports import (
+    Deadline,
+    Elasticsearch,
+    Fleet,
+    Handshakes,
+    Mirror,
+    Notices,
+    Permit,
+    Resource,
+    Source,
+    StateStore,
+    Stream,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +55,7 @@ class Pace:
     probe: float = 60.0
     """Seconds between looks at Elasticsearch and handshakes while nothing is pending."""
     handshake: float = 600.0
-    """Seconds after which a handshake from a node's host is made anew."""
+    """Seconds after which what seldom changes is looked at anew: installations, and handshakes from the nodes' hosts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,16 @@ class World:
     endpoints: Mapping[Alias, Endpoint]
     tools: Mapping[NodeName, Toolbox]
     """Elasticsearch's own tools, by node."""
+    services: Mapping[NodeName, Service] = field(default_factory=dict)
+    """How each node's service is looked at and restarted."""
+    own_cas: Mapping[NodeName, str] = field(default_factory=dict)
+    """PEM files on the nodes that the operator named as the cluster's own CAs."""
+    secrets: Mapping[str, Callable[[], bytes]] = field(default_factory=dict, repr=False)
+    """Reads the value of each secure setting that the keystores should hold, when it is needed. Raises OSError."""
+    mirrors: Mapping[Alias, Mirror] = field(default_factory=dict)
+    """Certificate model: where ECK finds the self-managed CAs."""
+    resources: Mapping[Alias, Resource] = field(default_factory=dict)
+    """The Elasticsearch resources of remotes in Kubernetes."""
     proof_port: int = 9473
     """Where proofs by handshake listen, on the loopback of each node's host."""
     logs: Mapping[NodeName, str] = field(default_factory=dict)

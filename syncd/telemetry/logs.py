@@ -66,18 +66,28 @@ class PassLog:
         holds = {(hold.subject, hold.rule): hold for hold in report.plan.holds}
         for key, hold in holds.items():
             if key not in before:
-                self._log.info("hold", cluster=report.cluster, subject=hold.subject, rule=hold.rule, text=hold.text)
+                tell = self._log.warning if hold.grave else self._log.info
+                tell("hold", cluster=report.cluster, subject=hold.subject, rule=hold.rule, text=hold.text)
         for subject, rule in before - set(holds):
             self._log.info("lifted", cluster=report.cluster, subject=subject, rule=rule)
         self._holds[report.cluster] = set(holds)
 
+    def forget(self, cluster: str) -> None:
+        """A cluster left the configuration: what holds it when it is back is told anew."""
+        self._holds.pop(cluster, None)
+
     def _outcome(self, cluster: str, result: str, outcome: Any) -> None:
         step = outcome.step
-        fields = {"cluster": cluster, "step": type(step).__name__, "node": getattr(step, "node", None)}
+        fields = {"cluster": cluster, "step": type(step).__name__, "node": _node(step)}
         if result == "failed":
             self._log.error("failed", **fields, rule=outcome.rule, text=outcome.text)
         elif fields["step"] != "Remember":
             self._log.info(result, **fields, why=step.why)
+
+
+def _node(step: Any) -> str | None:
+    """The node that a step is about."""
+    return getattr(step, "node", None) or getattr(getattr(step, "record", None), "node", None)
 
 
 def _mask(_: object, __: str, event: EventDict) -> EventDict:

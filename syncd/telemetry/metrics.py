@@ -1,24 +1,31 @@
 """Metrics from reports. A scrape does no work outside: it renders the last report of each cluster.
 
-Built anew from the report at each scrape, so that what left the configuration leaves the metrics, too. Times are
-timestamps, never seconds left: an alert on `time() > x` cannot go silent.
+Built anew from the report at each scrape, so that what left the configuration leaves the metrics, too; what must not fall
+silent while it cannot be looked at is kept in `lasting`. Times are timestamps, never seconds left: an alert on
+`time() > x` cannot go silent.
 """
 
+from collections import Counter as Counted
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from syncd.core.model import ClusterState, Known, Report, Unknown, Verdict
+from syncd.core.model import ClusterState, EndRestart, Known, Report, Verdict
+from syncd.telemetry.lasting import Lasting
+from syncd.telemetry.metrics_nodes import node_metrics
+from syncd.telemetry.standing import standing
 
 _PASS_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _PROPAGATION_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 4, 6.5, 10, 20, 60, 300)
 Count = tuple[str, dict[str, str], float]
 """A counter that an adapter keeps of itself: (name, labels, value)."""
 Counts = Callable[[], Iterable[Count]]
+_Family = TypeVar("_Family", Counter, Histogram)
 
 
 class Metrics:
@@ -27,7 +34,10 @@ class Metrics:
     def __init__(self, version: str, counts: Counts) -> None:
         self.registry = CollectorRegistry()
         self._reports: dict[str, Report] = {}
-        self._proven: set[tuple[str, str, str, int]] = set()
+        self._lasting = Lasting()
+        self._proven: set[tuple[str, str, str, str, int]] = set()
+        self._series: dict[str, set[tuple[Counter | Histogram, tuple[str, ...]]]] = {}
+        """What was ever counted of each cluster: the library keeps it for good."""
         self._passes = Counter("syncd_passes", "Passes made.", ["cluster", "result"], registry=self.registry)
         self._seconds = Histogram(
             "syncd_pass_duration_seconds", "Duration of passes.", ["cluster"], registry=self.registry,
@@ -40,22 +50,33 @@ class Metrics:
         self._reloads = Counter(
             "syncd_config_reloads", "Changes of the configuration file.", ["result"], registry=self.registry
         )
-        self.registry.register(_Snapshot(self._reports, version, counts))
+        self._restarts = Counter(
+            "syncd_restarts", "Restarts of nodes, ended.", ["cluster", "node", "result"], registry=self.registry
+        )
+        self.registry.register(_Snapshot(self._reports, self._lasting, version, counts))
 
     def record(self, report: Report) -> None:
         """A pass ended."""
-        self._passes.labels(report.cluster, "failed" if report.failures else "ok").inc()
-        self._seconds.labels(report.cluster).observe((report.finished - report.started).total_seconds())
+        self._of(self._passes, report.cluster, "failed" if report.failures else "ok").inc()
+        self._of(self._seconds, report.cluster).observe((report.finished - report.started).total_seconds())
         for outcome in report.outcomes:
             if outcome.written:
                 seconds = (outcome.written.at - outcome.written.cause_at).total_seconds()
-                self._propagation.labels(report.cluster, "written").observe(seconds)
+                self._of(self._propagation, report.cluster, "written").observe(seconds)
+            if isinstance(outcome.step, EndRestart) and outcome.result == "done":
+                labels = outcome.step.record.node, outcome.step.outcome.result
+                self._of(self._restarts, report.cluster, *labels).inc()
         self._record_proofs(report)
+        self._lasting.note(report)
         self._reports[report.cluster] = report
 
     def forget(self, cluster: str) -> None:
-        """A cluster left the configuration."""
+        """A cluster left the configuration: nothing is told of it any more, what was counted neither."""
         self._reports.pop(cluster, None)
+        self._lasting.forget(cluster)
+        self._proven = {proof for proof in self._proven if proof[0] != cluster}
+        for family, labels in self._series.pop(cluster, ()):
+            family.remove(*labels)
 
     def reloaded(self, result: str) -> None:
         """The configuration file changed: `taken` or `refused`."""
@@ -65,25 +86,33 @@ class Metrics:
         """The text format."""
         return generate_latest(self.registry)
 
+    def _of(self, family: _Family, cluster: str, *labels: str) -> _Family:
+        """One series of a cluster."""
+        self._series.setdefault(cluster, set()).add((family, (cluster, *labels)))
+        return family.labels(cluster, *labels)
+
     def _record_proofs(self, report: Report) -> None:
         """Latency of proofs of writes that this process made, each once."""
-        writes = {record.node: record for record in (report.plan.memory.writes if report.plan.memory else ())}
-        for name, sight in report.plan.proven.items():
-            written = writes.get(name)
-            if sight is None or written is None or written.digest != sight.digest or sight.at < written.at:
+        memory = report.plan.memory
+        writes = {(record.node, record.context): record for record in (memory.writes if memory else ())}
+        sights = (sight for part in report.plan.trust.values() for sight in part.proven.values() if sight)
+        for sight in sights:
+            written = writes.get((sight.node, sight.context))
+            if written is None or written.digest != sight.digest or sight.at < written.at:
                 continue
-            key = (report.cluster, name, written.at.isoformat(), sight.process_started)
+            key = (report.cluster, sight.node, sight.context, written.at.isoformat(), sight.process_started)
             if key not in self._proven:
-                self._proven = {old for old in self._proven if old[:2] != key[:2]} | {key}
+                self._proven = {old for old in self._proven if old[:3] != key[:3]} | {key}
                 seconds = (sight.at - written.cause_at).total_seconds()
-                self._propagation.labels(report.cluster, "proven").observe(seconds)
+                self._of(self._propagation, report.cluster, "proven").observe(seconds)
 
 
 class _Snapshot(Collector):
     """Gauges of the last report of each cluster."""
 
-    def __init__(self, reports: dict[str, Report], version: str, counts: Counts) -> None:
+    def __init__(self, reports: dict[str, Report], lasting: Lasting, version: str, counts: Counts) -> None:
         self._reports = reports
+        self._lasting = lasting
         self._version = version
         self._counts = counts
 
@@ -93,11 +122,12 @@ class _Snapshot(Collector):
         info.add_metric([self._version], 1)
         yield info
         yield from _cluster_metrics(reports)
-        yield from _source_metrics(reports)
+        yield from _source_metrics(reports, self._lasting)
         yield from _node_metrics(reports)
-        yield from _link_metrics(reports)
+        yield from _link_metrics(reports, self._lasting)
         yield _ca_metrics(reports)
         yield _hold_metrics(reports)
+        yield from node_metrics(reports)
         yield from self._adapter_counts()
 
     def _adapter_counts(self) -> Iterator[Metric]:
@@ -137,47 +167,53 @@ def _unmanaged(cluster: ClusterState, report: Report) -> set[str]:
     return {str(name) for name in cluster.nodes if name not in report.seen.nodes}
 
 
-def _source_metrics(reports: list[Report]) -> Iterator[Metric]:
+def _source_metrics(reports: list[Report], lasting: Lasting) -> Iterator[Metric]:
     up = _gauge("source_up", "Whether the published CA could be read and used.", "cluster", "alias")
-    read = _gauge("source_last_read_timestamp_seconds", "When it was last read well.", "cluster", "alias")
+    read = _gauge(
+        "source_last_read_timestamp_seconds",
+        "When it was last read well, also while it cannot be; absent: never since syncd was started.",
+        "cluster", "alias",
+    )  # fmt: skip
     for report in reports:
         for alias, remote in report.seen.remotes.items():
-            known = isinstance(remote.published, Known)
-            up.add_metric([report.cluster, alias], float(known))
-            if isinstance(remote.published, Known):
-                read.add_metric([report.cluster, alias], _stamp(remote.published.at))
+            if remote.publishes:
+                up.add_metric([report.cluster, alias], float(isinstance(remote.published, Known)))
+    for cluster, alias, moment in lasting.reads():
+        read.add_metric([cluster, alias], _stamp(moment))
     return iter((up, read))
 
 
 def _node_metrics(reports: list[Report]) -> Iterator[Metric]:
     reachable = _gauge("node_reachable", "Whether the node's trust file could be looked at.", "cluster", "node")
     in_step = _gauge("node_in_step", "Whether the trust file is as it should be.", "cluster", "node")
-    loaded = _gauge("node_loaded", "Whether the process is proven to have loaded its file.", "cluster", "node")
+    loaded = _gauge(
+        "node_loaded", "Whether the process is proven to have loaded its file.", "cluster", "node", "context"
+    )
     for report in reports:
-        done = {getattr(o.step, "node", None) for o in report.outcomes if o.result == "done"}
-        steps = (*report.plan.now, *(step for step, _ in report.plan.later))
-        behind = {getattr(step, "node", None) for step in steps} - done
         for name, node in report.seen.nodes.items():
-            known = not isinstance(node.file, Unknown)
-            reachable.add_metric([report.cluster, name], float(known))
-            in_step.add_metric([report.cluster, name], float(known and name not in behind))
-            if name in report.plan.proven:
-                loaded.add_metric([report.cluster, name], float(report.plan.proven[name] is not None))
+            found = {context: standing(report, name, context) for context in node.files}
+            reachable.add_metric([report.cluster, name], float(all(s.file != "unknown" for s in found.values())))
+            in_step.add_metric([report.cluster, name], float(all(s.as_wanted for s in found.values())))
+            for context, each in found.items():
+                if context in report.plan.trust and name in report.plan.trust[context].proven:
+                    loaded.add_metric([report.cluster, name, context], float(each.proof is not None))
     return iter((reachable, in_step, loaded))
 
 
-def _link_metrics(reports: list[Report]) -> Iterator[Metric]:
+def _link_metrics(reports: list[Report], lasting: Lasting) -> Iterator[Metric]:
     up = _gauge("link_up", "1 up, 0 down; absent: not known.", "cluster", "node", "alias", "reason")
-    breaks = _gauge("link_breaks_timestamp_seconds", "When it breaks if nothing is done.", "cluster", "alias")
+    breaks = _gauge(
+        "link_breaks_timestamp_seconds",
+        "When the first of a remote's links breaks if nothing is done, by what was presented and trusted last: it stays as "
+        "it was last known while no handshake can be made or a node's file not be read. Absent: never known since syncd was "
+        "started, or without end.",
+        "cluster", "alias",
+    )  # fmt: skip
     for report in reports:
-        first: dict[str, float] = {}
         for verdict in report.plan.verdicts:
             _add_link(up, report.cluster, verdict)
-            if verdict.breaks_at:
-                stamp = _stamp(verdict.breaks_at)
-                first[verdict.alias] = min(first.get(verdict.alias, stamp), stamp)
-        for alias, stamp in first.items():
-            breaks.add_metric([report.cluster, alias], stamp)
+    for cluster, alias, moment in lasting.breaks():
+        breaks.add_metric([cluster, alias], _stamp(moment))
     return iter((up, breaks))
 
 
@@ -194,7 +230,8 @@ def _ca_metrics(reports: list[Report]) -> Metric:
     for report in reports:
         rows = {
             (claim.alias or "", claim.cert.fingerprint, claim.origin, claim.role): claim.cert.not_after
-            for claims in report.plan.claims.values()
+            for part in report.plan.trust.values()
+            for claims in part.claims.values()
             for claim in claims
         }
         for labels, moment in rows.items():
@@ -203,9 +240,9 @@ def _ca_metrics(reports: list[Report]) -> Metric:
 
 
 def _hold_metrics(reports: list[Report]) -> Metric:
-    family = _gauge("holds", "Things that are not done now, by the rule that holds them.", "cluster", "rule")
+    family = _gauge("holds", "Things that are not done now, by the rule that holds them.", "cluster", "rule", "grave")
     for report in reports:
-        rules = [hold.rule for hold in report.plan.holds]
-        for rule in sorted(set(rules)):
-            family.add_metric([report.cluster, rule], rules.count(rule))
+        rules = Counted((hold.rule, str(hold.grave).lower()) for hold in report.plan.holds)
+        for (rule, grave), number in sorted(rules.items()):
+            family.add_metric([report.cluster, rule, grave], number)
     return family

@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from syncd.core.bundle import bundle_digest
-from syncd.core.model import Absent, Claim, Hold, Known, NodeName, Report, Unknown, Verdict
+from syncd.core.model import Alias, Claim, Context, Hold, Known, NodeName, Report, Unknown, Verdict
+from syncd.telemetry.standing import standing
+
+_PENDING = frozenset({"late", "not_asked", "not_looked"})
+"""Rules of what is not known because a look is still to come, or to end: nothing failed."""
 
 
 def status_document(reports: Iterable[Report]) -> dict[str, object]:
@@ -20,8 +23,27 @@ def _cluster(report: Report) -> dict[str, object]:
         "settled": report.settled,
         "rows": [_row(report, verdict) for verdict in plan.verdicts] or _bare_rows(report),
         "remotes": [_remote(report, alias) for alias in report.seen.remotes],
+        "restart": _restart(report),
+        "waiting": _waiting(report),
         "holds": [_hold(hold) for hold in plan.holds],
         "failures": [{"rule": outcome.rule, "text": outcome.text} for outcome in report.failures],
+    }
+
+
+def _waiting(report: Report) -> int:
+    """How many steps are still to be taken, whatever keeps them."""
+    done = [outcome.step for outcome in report.outcomes if outcome.result == "done"]
+    return len(report.plan.later) + sum(step not in done for step in report.plan.now)
+
+
+def _restart(report: Report) -> dict[str, object]:
+    """The open restart, and the nodes that need one, in order."""
+    cluster = report.seen.cluster.value if isinstance(report.seen.cluster, Known) else None
+    record = cluster.restart if cluster else None
+    return {
+        "open": record.node if record else None,
+        "since": _moment(record.at if record else None),
+        "needed": [{"node": name, "why": why} for name, why in report.plan.needs.items()],
     }
 
 
@@ -31,38 +53,52 @@ def _bare_rows(report: Report) -> list[dict[str, object]]:
 
 def _row(report: Report, verdict: Verdict) -> dict[str, object]:
     link = {True: "up", False: "down", None: "unknown"}[verdict.up]
+    file = _file(report, verdict.node, verdict.alias)
+    notes = (file.get("note"), verdict.text)  # why a file cannot be read is the cause of much that is told of its link
     return {
         "node": verdict.node,
         "remote": verdict.alias,
-        **_file(report, verdict.node),
+        **file,
         "link": link,
         "reason": verdict.reason,
-        "note": verdict.text,
+        "note": "; ".join(dict.fromkeys(str(note) for note in notes if note)),
         "breaks_at": _moment(verdict.breaks_at),
+        "failed": file["failed"] or (verdict.up is None and _link_failed(report, verdict)),
     }
 
 
-def _file(report: Report, name: NodeName) -> dict[str, object]:
-    node = report.seen.nodes[name]
-    waiting = {step.node for step in report.plan.now if hasattr(step, "node")}
-    waiting |= {step.node for step, _ in report.plan.later if hasattr(step, "node")}
-    done = {o.step.node for o in report.outcomes if o.result == "done" and hasattr(o.step, "node")}
-    match node.file:
-        case Unknown(text=text):
-            return {"file": "unknown", "bundle": None, "loaded": "unknown", "note": text}
-        case Absent() if name not in done:
-            file = "missing"
-        case _:
-            file = "in step" if name not in waiting - done else "behind"
-    sight = report.plan.proven.get(name)
-    bundle = bundle_digest(node.file.value.trust.certs)[:16] if isinstance(node.file, Known) else None
-    return {"file": file, "bundle": bundle, "loaded": f"proven by {sight.by}" if sight else "not proven"}
+def _link_failed(report: Report, verdict: Verdict) -> bool:
+    node = report.seen.nodes[verdict.node]
+    return _look_failed(node.process) or _look_failed(node.handshakes.get(Alias(verdict.alias)))
+
+
+def _look_failed(seen: object) -> bool:
+    return isinstance(seen, Unknown) and seen.rule not in _PENDING
+
+
+def _file(report: Report, name: NodeName, alias: str = "") -> dict[str, object]:
+    """The cells of a file. `failed`: it is unknown because a look at it failed, not because one is still to come."""
+    context, node = _context(report, alias), report.seen.nodes[name]
+    found = standing(report, name, context)
+    if found.file == "unknown":
+        failed = _look_failed(node.files.get(context, node.file))
+        return {"file": "unknown", "bundle": None, "loaded": "unknown", "note": found.note, "failed": failed}
+    loaded = f"proven by {found.proof.by}" if found.proof else "not proven"
+    bundle = found.bundle[:16] if found.bundle else None
+    return {"file": found.file, "bundle": bundle, "loaded": loaded, "failed": False}
+
+
+def _context(report: Report, alias: str) -> Context:
+    """The trust context that a row is about."""
+    remote = report.seen.remotes.get(Alias(alias))
+    return remote.context if remote else Context.REMOTE_CLUSTER_CLIENT
 
 
 def _remote(report: Report, alias: str) -> dict[str, object]:
     mine = [verdict for verdict in report.plan.verdicts if verdict.alias == alias]
     breaks = [verdict.breaks_at for verdict in mine if verdict.breaks_at]
-    claims = {claim.cert: claim for each in report.plan.claims.values() for claim in each}
+    part = report.plan.trust.get(_context(report, alias))
+    claims = {claim.cert: claim for each in (part.claims.values() if part else ()) for claim in each}
     return {
         "remote": alias,
         "up": sum(verdict.up is True for verdict in mine),
@@ -84,7 +120,8 @@ def _claim(claim: Claim) -> dict[str, object]:
 
 
 def _hold(hold: Hold) -> dict[str, object]:
-    return {"subject": hold.subject, "rule": hold.rule, "text": hold.text, "until": _moment(hold.until)}
+    body = {"subject": hold.subject, "rule": hold.rule, "text": hold.text, "until": _moment(hold.until)}
+    return body | {"grave": hold.grave}
 
 
 def _moment(moment: datetime | None) -> str | None:

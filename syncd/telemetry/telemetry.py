@@ -22,22 +22,29 @@ class Telemetry:
         self._patience = patience
         self._started = now()
         self._clusters = set(clusters)
+        self._gone: set[str] = set()
+        """Clusters that left the configuration: a pass of theirs may end later, and would bring them back for good."""
         self._reports: dict[str, Report] = {}
 
     def record(self, report: Report) -> None:
         """A pass ended."""
         with self._lock:
+            self._log.record(report)
+            if report.cluster in self._gone:
+                self._log.forget(report.cluster)
+                return
             self._reports[report.cluster] = report
             self._metrics.record(report)
-            self._log.record(report)
 
     def watch_over(self, clusters: Iterable[str]) -> None:
         """The configuration changed: these clusters are there now."""
         with self._lock:
-            self._clusters = set(clusters)
-            for gone in set(self._reports) - self._clusters:
-                del self._reports[gone]
+            before, self._clusters = self._clusters, set(clusters)
+            self._gone = (self._gone | before) - self._clusters
+            for gone in self._gone:
+                self._reports.pop(gone, None)
                 self._metrics.forget(gone)
+                self._log.forget(gone)
 
     def reloaded(self, result: str) -> None:
         """The configuration file changed: `taken` or `refused`."""
@@ -70,5 +77,5 @@ class Telemetry:
         """Ready: every cluster has had a pass."""
         waiting = sorted(self._clusters - set(self._reports))
         unread = [f"{r.cluster}/{a}" for r in self._reports.values() for a, remote in r.seen.remotes.items()
-                  if not isinstance(remote.published, Known)]  # fmt: skip
+                  if remote.publishes and not isinstance(remote.published, Known)]  # fmt: skip
         return json_page(503 if waiting else 200, {"ok": not waiting, "waiting": waiting, "sources_unread": unread})

@@ -119,6 +119,59 @@ class HostContract:
         with pytest.raises(ChangedUnderneath):
             host.fix_owner(str(target), owner, digest(b"other"), soon())
 
+    def test_only_the_file_that_was_expected_is_removed(self, host: Host, target: Path) -> None:
+        """Promise 11, for what goes as for what comes."""
+        target.write_bytes(b"somebody was here")
+        with pytest.raises(ChangedUnderneath):
+            host.remove(str(target), digest(b"old"), soon())
+        assert target.read_bytes() == b"somebody was here"
+        host.remove(str(target), digest(b"somebody was here"), soon())
+        assert list(target.parent.iterdir()) == []
+
+    def test_what_is_gone_already_is_removed(self, host: Host, target: Path) -> None:
+        host.remove(str(target), digest(b"old"), soon())
+        assert list(target.parent.iterdir()) == []
+
+    @pytest.mark.parametrize("kind", ["symlink", "dangling", "folder", "fifo"])
+    def test_what_is_not_a_regular_file_is_not_removed(self, host: Host, target: Path, kind: str) -> None:
+        other = target.with_name("other")
+        other.write_bytes(b"precious")
+        if kind == "folder":
+            target.mkdir()
+        elif kind == "fifo":
+            os.mkfifo(target)
+        else:
+            target.symlink_to(other if kind == "symlink" else target.with_name("nowhere"))
+        with pytest.raises(HostError) as refused:
+            host.remove(str(target), digest(b"precious"), soon())
+        assert refused.value.rule == "not_a_file"
+        assert other.read_bytes() == b"precious"
+        assert os.path.lexists(target)
+
+    def test_a_removal_takes_what_crashed_writes_of_that_file_left(
+        self, host: Host, target: Path, owner: Ownership
+    ) -> None:
+        """And nothing that a writer of this moment, or of another file, has there."""
+        host.put(str(target), b"content", owner, None, soon())
+        old, young = (target.with_name(f".{target.name}.syncd-{number}") for number in (0, 1))
+        other = target.with_name(".other.syncd-0")
+        for path in (old, young, other):
+            path.write_bytes(b"half")
+        for path in (old, other):
+            os.utime(path, (1_000_000, 1_000_000))
+        host.remove(str(target), digest(b"content"), soon())
+        assert set(target.parent.iterdir()) == {young, other}
+
+    def test_each_files_left_overs_are_swept_though_they_share_a_folder(
+        self, host: Host, target: Path, owner: Ownership
+    ) -> None:
+        for path in (target, target.with_name("second.crt")):
+            left = path.with_name(f".{path.name}.syncd-0")
+            left.write_bytes(b"half")
+            os.utime(left, (1_000_000, 1_000_000))
+            host.put(str(path), b"content", owner, None, soon())
+            assert not left.exists(), path.name
+
     def test_readers_see_the_old_or_the_new_file_and_never_a_part(
         self, host: Host, target: Path, owner: Ownership
     ) -> None:
@@ -159,8 +212,9 @@ class HostContract:
         stream.send(b"ping", soon())
         assert stream.receive(10, soon()) == b"ping"
         stream.close()
-        with pytest.raises(HostError):
+        with pytest.raises(HostError) as refused:
             host.dial("127.0.0.1", 1, soon())
+        assert refused.value.rule == "dial_refused"
 
     def test_a_port_of_the_hosts_own_loopback_is_listened_on_until_it_is_closed(self, host: Host) -> None:
         port = free_ports(1)[0]

@@ -24,6 +24,11 @@ NODE = NodeName("es-01")
 GOOD: dict[str, object] = {
     "cluster_name": "onprem",
     "status": "green",
+    "initializing_shards": 0,
+    "relocating_shards": 0,
+    "unassigned_shards": 0,
+    "delayed_unassigned_shards": 0,
+    "number_of_pending_tasks": 0,
     "nodes": {},
     "cluster_uuid": "u",
     "license": {"type": "trial"},

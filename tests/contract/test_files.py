@@ -98,6 +98,25 @@ def test_one_process_holds_the_permit_and_the_next_gets_it_when_that_one_dies(tm
     assert not mine.valid()
 
 
+def test_a_folder_that_is_not_there_is_told_and_not_taken_for_a_first_start(tmp_path: Path) -> None:
+    """Else nothing would ever be saved, and the permit would look as if another syncd had it."""
+    folder = tmp_path / "syncd"
+    with pytest.raises(StateError) as missing:
+        FileState(str(folder / "state.json")).load(soon())
+    assert "The folder must exist" in missing.value.cure
+    permit, rang = FilePermit(str(folder / "state.json.lock"), retry=0.02), threading.Event()
+    permit.start(lambda _: rang.set())
+    assert not permit.valid()
+    assert "No such file or directory" in permit.trouble()
+    assert permit.holder() == ""
+    folder.mkdir()
+    assert rang.wait(5), "it is had as soon as it can be"
+    assert permit.valid()
+    assert permit.trouble() == ""
+    assert FileState(str(folder / "state.json")).load(soon()).text is None
+    permit.stop()
+
+
 def test_what_a_killed_save_left_is_gone_with_the_next_one(tmp_path: Path) -> None:
     (tmp_path / ".state.json.new").write_text("half of a docum")
     state = FileState(str(tmp_path / "state.json"))

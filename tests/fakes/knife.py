@@ -1,5 +1,6 @@
 """kill -9 at the n-th change of the world, and a host whose changes can be cut so: real files, the real adapter."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -58,6 +59,35 @@ class Closer:
         self.end()
 
 
+KEYSTORE = "/etc/elasticsearch/elasticsearch.keystore"
+
+
+@dataclass
+class FakeUnit:
+    """A unit as systemctl shows and restarts it."""
+
+    active: str = "active"
+    starts: int = 1
+    restarted: Callable[[], object] = lambda: None
+    """What a restart does to the rest of the world."""
+
+    @property
+    def invocation(self) -> str:
+        """Another one for each start."""
+        return f"{self.starts:032x}"
+
+    def show(self) -> bytes:
+        """As `systemctl show` and /proc/uptime print it."""
+        told = ("LoadState=loaded", f"ActiveState={self.active}", "SubState=", f"InvocationID={self.invocation}")
+        return "\n".join([*told, "ExecMainStartTimestampMonotonic=1000000", "11.0 20.0"]).encode()
+
+    def restart(self) -> None:
+        """Begin another start."""
+        self.starts += 1
+        self.active = "active"
+        self.restarted()
+
+
 class KnifeHost:
     """This host, with everything below a folder of its own."""
 
@@ -68,8 +98,7 @@ class KnifeHost:
         self._host = LocalHost()
         self._root = root
         self._stream = stream
-        self.secrets: set[str] = set()
-        """Names in the keystore."""
+        self.unit = FakeUnit()
         self.listeners: dict[int, Callable[[Stream], None]] = {}
 
     def real(self, path: str) -> Path:
@@ -94,6 +123,11 @@ class KnifeHost:
         with self.knife.change():
             self._host.fix_owner(str(self.real(path)), owner, expect, deadline)
 
+    def remove(self, path: str, expect: Digest, deadline: Deadline) -> None:
+        self._reach()
+        with self.knife.change():
+            self._host.remove(str(self.real(path)), expect, deadline)
+
     def log_position(self, path: str, deadline: Deadline) -> LogPosition | None:
         self._reach()
         position = self._host.log_position(str(self.real(path)), deadline)
@@ -110,8 +144,11 @@ class KnifeHost:
 
     def run(self, argv: Sequence[str], stdin: bytes, limit: int, deadline: Deadline) -> CommandResult:
         self._reach()
-        if any(word.endswith("elasticsearch-keystore") for word in argv):
-            return self._keystore(argv[-1], adds="add" in argv)
+        for number, word in enumerate(argv):
+            if word.endswith("elasticsearch-keystore"):
+                return self._keystore(argv[number + 1], argv[-1], stdin)
+        if any("systemctl" in word for word in argv):
+            return self._systemctl(argv)
         return self._host.run(argv, stdin, limit, deadline)
 
     def listen(self, port: int, accept: Callable[[Stream], None], deadline: Deadline) -> Listening:
@@ -121,11 +158,36 @@ class KnifeHost:
         self.listeners[port] = accept
         return Closer(lambda: self.listeners.pop(port, None))
 
-    def _keystore(self, name: str, *, adds: bool) -> CommandResult:
-        if not adds and name not in self.secrets:
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What the keystore holds: the file is the truth, so that one that is put back holds what it held."""
+        try:
+            held: dict[str, str] = json.loads(self.real(KEYSTORE).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return held
+
+    def _keystore(self, verb: str, name: str, stdin: bytes) -> CommandResult:
+        """The tool, for a keystore without a password."""
+        held = self.secrets
+        if verb == "has-passwd":
+            return CommandResult(1, b"", b"")
+        if verb != "add" and name not in held:
             return CommandResult(78, b"", b"does not exist")
+        if verb == "show":
+            return CommandResult(0, held[name].encode(), b"")
         with self.knife.change():
-            (self.secrets.add if adds else self.secrets.remove)(name)
+            value = {name: stdin.decode().splitlines()[0]} if verb == "add" else {}
+            rest = {other: kept for other, kept in held.items() if other != name}
+            self.real(KEYSTORE).write_text(json.dumps({**rest, **value}))
+        return CommandResult(0, b"", b"")
+
+    def _systemctl(self, argv: Sequence[str]) -> CommandResult:
+        if argv[0] == "sh":
+            return CommandResult(0, self.unit.show(), b"")
+        if "restart" in argv:
+            with self.knife.change():
+                self.unit.restart()
         return CommandResult(0, b"", b"")
 
     def close(self) -> None:

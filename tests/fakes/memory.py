@@ -7,12 +7,13 @@ from typing import Literal
 
 from syncd.adapters.tls import TlsHandshakes
 from syncd.core.bundle import Cert
-from syncd.core.errors import ClusterError, HostError, SourceError, StateConflict
+from syncd.core.errors import ClusterError, HostError, SourceError, StateConflict, StateError
 from syncd.core.handshake import SERVER_NAME
-from syncd.core.model import Alias, ClusterState, Known, Link, NodeName, Process
+from syncd.core.model import Alias, ClusterState, Known, Link, NodeName, Presented, Process, Shown
 from syncd.core.trust import verifies
 from syncd.ports import Deadline, Marker, NodeAnswer, Reading, Ring, Stored, Stream, now
 from tests.fakes.knife import Knife, KnifeHost
+from tests.fakes.restarts import MemoryRestarts
 
 PROOF_ALIAS = Alias("syncd-proof")
 
@@ -81,8 +82,12 @@ class MemoryStore:
     text: str | None = None
     version: int = 0
     name: str = "state memory"
+    down: str = ""
+    """Not empty: it cannot be read, and the rule that says why."""
 
     def load(self, deadline: Deadline) -> Stored:
+        if self.down:
+            raise StateError(self.down, "it does not answer", where=self.name)
         return Stored(self.text, str(self.version) if self.text is not None else None)
 
     def save(self, text: str, expect: str | None, deadline: Deadline) -> str:
@@ -100,6 +105,7 @@ class MemoryPermit:
 
     held: bool = True
     owner: str = "test/owner"
+    wrong: str = ""
 
     def start(self, ring: Ring) -> None:
         ring("permit")
@@ -108,20 +114,21 @@ class MemoryPermit:
         return self.held
 
     def holder(self) -> str:
-        return "" if self.held else "somebody else"
+        return "" if self.held or self.wrong else "somebody else"
+
+    def trouble(self) -> str:
+        return self.wrong
 
     def stop(self) -> None:
         self.held = False
 
 
 @dataclass
-class MemoryElasticsearch:
+class MemoryElasticsearch(MemoryRestarts):
     """Nodes that load their trust file when told to tick, and dial the remote with what they have loaded."""
 
     hosts: dict[NodeName, KnifeHost]
     path: str
-    knife: Knife = field(default_factory=Knife)
-    keeper: str | None = None
     loaded: dict[NodeName, tuple[Cert, ...]] = field(default_factory=dict)
     presented: Callable[[], tuple[Cert, ...]] = tuple
     alias: Alias = Alias("eck-prod")
@@ -134,6 +141,8 @@ class MemoryElasticsearch:
     """The markers that each node has loaded."""
     credentials: dict[NodeName, frozenset[str]] = field(default_factory=dict)
     """The secure settings that each node has loaded."""
+    unread: dict[NodeName, str] = field(default_factory=dict)
+    """Why a node does not read its keystore again."""
     record: frozenset[NodeName] | None = None
     proof_address: str | None = None
     proof_name: str | None = None
@@ -142,6 +151,11 @@ class MemoryElasticsearch:
     health: Literal["green", "yellow", "red"] = "green"
     refuses: str = ""
     """Not empty: the rule with which the cluster answers nothing."""
+    starts: dict[NodeName, int] = field(default_factory=dict)
+    """When a node's process started, where that is not `started`."""
+    reload_interval: str | None = None
+    reloads: bool = True
+    keystore_password: bytes | None = None
 
     def cluster(self, deadline: Deadline) -> ClusterState:
         if self.refuses:
@@ -149,13 +163,26 @@ class MemoryElasticsearch:
         names = [*self.hosts, *map(NodeName, self.extra_nodes)]
         nodes = dict.fromkeys(names, self.roles)
         return ClusterState(
-            "uuid", "onprem", self.health, names[0], nodes, self.license, self.keeper, self.record, self.proof_name
-        )
+            "uuid", "onprem", self.health, names[0], nodes, self.license, self.keeper, self.record, self.proof_name,
+            self.allocation, self.shards, self.restart, self.restart_damaged, dict(self.restarted),
+            {name: self.starts.get(name, self.started) for name in names},
+        )  # fmt: skip
 
     def node(self, name: NodeName, deadline: Deadline) -> NodeAnswer:
         if name in self.down:
             raise ClusterError("es_unreachable", "connection refused", where=name)
-        process = Process(name, "8.19.21", self.roles, self.started, "/var/log/elasticsearch", "onprem")
+        started = self.starts.get(name, self.started)
+        process = Process(
+            name,
+            "8.19.21",
+            self.roles,
+            started,
+            "/var/log/elasticsearch",
+            "onprem",
+            "127.0.0.1:9300",
+            self.reload_interval,
+            self.reloads,
+        )
         paths = self.paths if self.paths is not None else frozenset({self.path})
         link = Link(self.alias, self.up(name), 18 if self.up(name) else 0, "eck.example:9443", None, True)
         return NodeAnswer(process, Known(paths, now()), (link,))
@@ -190,9 +217,12 @@ class MemoryElasticsearch:
             with self.knife.change():
                 self.proof_address, self.proof_name = address, SERVER_NAME if address else None
 
-    def reload_secure_settings(self, deadline: Deadline) -> dict[NodeName, str]:
-        self.credentials = {name: frozenset(host.secrets) for name, host in self.hosts.items()}
-        return {}
+    def reload_secure_settings(self, deadline: Deadline, password: bytes | None = None) -> dict[NodeName, str]:
+        if password != self.keystore_password:
+            return dict.fromkeys(self.hosts, "Provided keystore password was incorrect")
+        said = {name: self.unread.get(name, "") for name in self.hosts}
+        self.credentials |= {name: frozenset(self.hosts[name].secrets) for name, text in said.items() if not text}
+        return said
 
     def key_in_use(self, name: NodeName, alias: Alias, deadline: Deadline) -> str | None:
         return self.keys.get(name)
@@ -212,6 +242,8 @@ class MemoryHandshakes:
     """What the remote presents."""
 
     chain: Callable[[], tuple[Cert, ...]]
+    accepted: Callable[[], tuple[str, ...]] = tuple
+    """Subjects that the port accepts."""
 
     def presented(self, stream: Stream, server_name: str | None, deadline: Deadline) -> tuple[Cert, ...]:
         chain = self.chain()
@@ -220,7 +252,11 @@ class MemoryHandshakes:
         return chain
 
     def accepted_names(self, stream: Stream, deadline: Deadline) -> tuple[str, ...]:
-        return ()
+        return self.accepted()
+
+    def shown(self, stream: Stream, address: str, deadline: Deadline) -> Shown:
+        presented = Presented(self.presented(stream, None, deadline), address, now())
+        return Shown(presented, frozenset(self.accepted_names(stream, deadline)))
 
     def mint(self, subject: str, server_name: str) -> Marker:
         return TlsHandshakes().mint(subject, server_name)

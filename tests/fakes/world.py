@@ -1,20 +1,31 @@
 """A whole small world in memory: three nodes, one remote, and an ECK that rotates."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from syncd.core.bundle import Cert, read_trust_file
 from syncd.core.errors import BundleError
-from syncd.core.model import Alias, NodeName, NodePolicy, Ownership, Policy, RemotePolicy, Report
+from syncd.core.model import (
+    Alias,
+    Context,
+    NodeName,
+    NodePolicy,
+    Ownership,
+    Policy,
+    RemotePolicy,
+    Report,
+    Sighting,
+)
 from syncd.demo.pki import EckCa, Leaf
 from syncd.engine.crew import Crew
 from syncd.engine.desk import Desk
-from syncd.engine.keystore import Toolbox
 from syncd.engine.prove import Prover
-from syncd.engine.reconcile import Reconciler
+from syncd.engine.reconcile import Past, Reconciler
+from syncd.engine.service import Service
+from syncd.engine.tools import Toolbox
 from syncd.engine.world import Endpoint, OwnerRule, Pace, World
 from syncd.ports import Deadline, now
 from tests.fakes.knife import Knife, KnifeHost
@@ -31,7 +42,13 @@ from tests.fakes.memory import (
 
 ALIAS = Alias("eck-prod")
 FILE = "/etc/elasticsearch/remote-cluster-ca.crt"
+TRANSPORT_FILE = "/etc/elasticsearch/remote-transport-ca.crt"
+SERVICE = Service(restart=("true",), status=("true",))
+PATHS = {Context.REMOTE_CLUSTER_CLIENT: FILE, Context.TRANSPORT: TRANSPORT_FILE}
 YML = "/etc/elasticsearch/elasticsearch.yml"
+YML_TEXT = (
+    f"cluster.name: onprem\nxpack.security.remote_cluster_client.ssl.certificate_authorities: [{FILE}]\n".encode()
+)
 LOG = "/var/log/elasticsearch/onprem.log"
 OWNER = Ownership(os.getuid(), os.getgid(), 0o660)
 NAMES = tuple(NodeName(f"es-0{number}") for number in (1, 2, 3))
@@ -45,29 +62,39 @@ class Bench:
     ca: EckCa = field(default_factory=lambda: EckCa.create(now()))
     overlap: timedelta = timedelta(milliseconds=150)
     knife: Knife = field(default_factory=Knife)
+    extras: dict[Alias, tuple[MemorySource, ...]] = field(default_factory=dict)
+    """`extra_ca_files` of each remote."""
     stuck: set[NodeName] = field(default_factory=set)
     """Nodes whose log tells of a reload while the process goes on with its old trust."""
+    keystore_password: Callable[[], bytes] | None = None
+    """As syncd is told to read it."""
+    secrets: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
+    """What the keystores should hold."""
 
     def __post_init__(self) -> None:
         self.leaf: Leaf = self.ca.leaf()
         self.hosts = {name: KnifeHost(self.knife, self.folder / name, NoStream) for name in NAMES}
         for host in self.hosts.values():
             host.real(YML).parent.mkdir(parents=True)
-            host.put(YML, b"cluster.name: onprem\n", OWNER, None, _soon())
+            host.put(YML, YML_TEXT, OWNER, None, _soon())
             host.put(Toolbox().keystore, b"secret", OWNER, None, _soon())
             host.real(LOG).parent.mkdir(parents=True)
             host.real(LOG).write_text("started\n")
         self.source = MemorySource(self.ca.pem)
         self.store = MemoryStore(self.knife)
         self.permit = MemoryPermit()
-        self.es = MemoryElasticsearch(self.hosts, FILE, self.knife, presented=lambda: self.leaf.chain)
+        self.es = MemoryElasticsearch(self.hosts, FILE, knife=self.knife, presented=lambda: self.leaf.chain)
         self.notices = MemoryNotices()
         self.knife.changes = 0
 
+    def remote(self, **fields: object) -> RemotePolicy:
+        """The remote, as the configuration has it."""
+        return RemotePolicy(ALIAS, **({"overlap": self.overlap} | fields))  # type: ignore[arg-type]  # named by the caller
+
     def world(self, **policy: object) -> World:
         """The ports as the engine gets them."""
-        remote = RemotePolicy(ALIAS, overlap=self.overlap)
-        nodes = tuple(NodePolicy(name, FILE) for name in NAMES)
+        remote = self.remote()
+        nodes = tuple(NodePolicy(name, FILE, PATHS) for name in NAMES)
         fields: dict[str, object] = {
             "cluster": "onprem",
             "nodes": nodes,
@@ -79,7 +106,7 @@ class Bench:
             policy=Policy(**(fields | policy)),  # type: ignore[arg-type]  # the caller names fields of Policy
             fleet=MemoryFleet(self.hosts),
             sources={ALIAS: self.source},
-            extras={},
+            extras=self.extras,
             elasticsearch=self.es,
             handshakes=MemoryHandshakes(lambda: self.leaf.chain),
             dial=lambda *_: NoStream(),
@@ -88,7 +115,9 @@ class Bench:
             notices={ALIAS: self.notices},
             owners=dict.fromkeys(NAMES, OwnerRule(YML)),
             endpoints={ALIAS: Endpoint("eck.example:9443")},
-            tools=dict.fromkeys(NAMES, Toolbox()),
+            tools=dict.fromkeys(NAMES, Toolbox(password=self.keystore_password)),
+            services=dict.fromkeys(NAMES, SERVICE),
+            secrets=self.secrets,
             pace=Pace(look=5, act=5, call=5),
         )
 
@@ -125,16 +154,21 @@ class Bench:
         self.leaf = self.ca.leaf()
 
 
+def proven_on_nodes(report: Report) -> Mapping[NodeName, Sighting | None]:
+    """What is proven of the files for remotes of the API-key model."""
+    return report.plan.trust[Context.REMOTE_CLUSTER_CLIENT].proven
+
+
 class Syncd:
     """One life of the daemon: the same engine, driven by hand."""
 
-    def __init__(self, bench: Bench, **policy: object) -> None:
+    def __init__(self, bench: Bench, past: Past | None = None, **policy: object) -> None:
         self.bench = bench
         world = bench.world(**policy)
         self.crew = Crew("test", 8, lambda _: None)
         self.proving = Crew("prove", 8, lambda _: None)
         self.desk = Desk(world, lambda _: None)
-        self.reconciler = Reconciler(world, self.crew, self.desk)
+        self.reconciler = Reconciler(world, self.crew, self.desk, past or Past())
         self.prover = Prover(world, self.proving, self.desk, lambda _: None)
         self.report: Report | None = None
 

@@ -59,6 +59,12 @@ def test_once_is_a_whole_pass_by_the_same_functions(world: World) -> None:
     said = syncd(world, "once", code=(0, 3))  # 3 where the proof of the others' files is still awaited
     assert f"done: write {world.trust_file(NAMES[2])}" in said
     assert all(world.ca.pem.split(b"\n")[1] in world.trust_file(name).read_bytes() for name in NAMES)
+    said = syncd(world, "plan", code=3)
+    assert "awaiting_load" in said, "what is not proven yet is not done"
+    assert "write" not in said
+    assert "nothing to do" not in said
+    world.start_daemon()
+    wait_for(lambda: _settled(world), 40, "the proof")
     assert "nothing to do" in syncd(world, "plan")
 
 
@@ -71,8 +77,9 @@ def test_observe_changes_nothing_on_any_server(world: World) -> None:
     files = {path: path.stat().st_mtime_ns for path in world.folder.glob("es-*/config/*")}
     objects = {key: body for key, body in world.kube.store.objects.items() if key[0] != "leases"}
     world.start_daemon()
-    wait_for(lambda: _rules(world) >= {"observe"}, 20, "a pass")
-    syncd(world, "status")
+    wait_for(lambda: _rules(world) >= {"observe"} and "down" in _links(world), 20, "a pass that knows the links")
+    assert "as of " in syncd(world, "status", code=1), "the third node lacks the CA"
+    assert "Set mode: act" in syncd(world, "restart", "onprem", "--yes", code=2)
     assert {path: path.stat().st_mtime_ns for path in world.folder.glob("es-*/config/*")} == files
     assert {
         key: body for key, body in world.kube.store.objects.items() if key[0] not in ("leases", "events")
@@ -84,12 +91,15 @@ def test_people_steer_a_running_daemon(world: World) -> None:
     """pause, resume, explain, revoke: each is a request that the daemon carries out."""
     world.start_daemon()
     wait_for(lambda: world.ca.cert.der and _settled(world), 40, "onboarding")
+    wait_for(lambda: _links(world) == {"up"}, 20, "the link of the node that was behind, which comes after its proof")
+    syncd(world, "status")
     assert "foreign kept" in syncd(world, "explain", world.company.short)
     assert "paused until" in syncd(world, "pause", "onprem", "--for", "4h")
     renewed = world.ca.renew(now())
     world.publish(renewed)
     wait_for(lambda: "paused" in _rules(world), 20, "the pause")
     assert renewed.pem not in world.trust_file(NAMES[0]).read_bytes()
+    syncd(world, "status", code=3)
     assert "resumed" in syncd(world, "resume", "onprem")
     wait_for(lambda: renewed.pem in world.trust_file(NAMES[0]).read_bytes(), 20, "the write after the pause")
     said = syncd(world, "revoke", world.company.short, "--yes")
@@ -169,6 +179,10 @@ def _answers(world: World) -> bool:
 
 def _rules(world: World) -> set[str]:
     return {hold["rule"] for cluster in world.status().get("clusters", []) for hold in cluster["holds"]}
+
+
+def _links(world: World) -> set[str]:
+    return {row["link"] for cluster in world.status().get("clusters", []) for row in cluster["rows"]}
 
 
 def _settled(world: World) -> bool:

@@ -12,7 +12,7 @@ from syncd.core.model import NodeName, Report
 from syncd.ports import Deadline, Found, NodeAnswer, now
 from tests.fakes.knife import KnifeHost
 from tests.fakes.memory import MemoryElasticsearch
-from tests.fakes.world import NAMES, Bench, Syncd
+from tests.fakes.world import NAMES, Bench, Syncd, proven_on_nodes
 
 HOURS = dict(zip(NAMES, (2, 0, -2), strict=True))
 
@@ -30,16 +30,16 @@ class OffHost(KnifeHost):
 class OffElasticsearch(MemoryElasticsearch):
     """Nodes whose processes were started by the clocks of their hosts."""
 
-    starts: Mapping[NodeName, int] = MappingProxyType({})
+    clocks: Mapping[NodeName, int] = MappingProxyType({})
 
     def start(self, later: float) -> None:
         """All processes are started so many seconds from now."""
         moment = now().timestamp() + later
-        self.starts = {name: int((moment + 3600 * hours) * 1000) for name, hours in HOURS.items()}
+        self.clocks = {name: int((moment + 3600 * hours) * 1000) for name, hours in HOURS.items()}
 
     def node(self, name: NodeName, deadline: Deadline) -> NodeAnswer:
         answer = super().node(name, deadline)
-        return replace(answer, process=replace(answer.process, started=self.starts[name]))
+        return replace(answer, process=replace(answer.process, started=self.clocks[name]))
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def bench(tmp_path: Path) -> Bench:
     for name, host in made.hosts.items():
         host.__class__ = OffHost
         vars(host)["hours"] = HOURS[name]
-    made.es = OffElasticsearch(made.hosts, made.es.path, made.knife, presented=made.es.presented)
+    made.es = OffElasticsearch(made.hosts, made.es.path, knife=made.knife, presented=made.es.presented)
     made.es.start(later=-10)
     return made
 
@@ -68,7 +68,7 @@ def look(syncd: Syncd) -> Report:
 
 
 def by(report: Report) -> dict[NodeName, str]:
-    return {name: sight.by if sight else "" for name, sight in report.plan.proven.items()}
+    return {name: sight.by if sight else "" for name, sight in proven_on_nodes(report).items()}
 
 
 def test_a_load_is_proven_alike_on_nodes_whose_clocks_are_hours_apart(bench: Bench, syncd: Syncd) -> None:

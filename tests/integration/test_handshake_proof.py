@@ -8,7 +8,7 @@ from syncd.core.handshake import SERVER_NAME
 from syncd.core.model import NodeName, Report
 from tests.bed.waiting import wait_for
 from tests.fakes.memory import PROOF_ALIAS
-from tests.fakes.world import NAMES, Bench, Syncd
+from tests.fakes.world import NAMES, Bench, Syncd, proven_on_nodes
 
 SETTING = f"cluster.remote.{PROOF_ALIAS}.credentials"
 
@@ -19,7 +19,7 @@ def bench(tmp_path: object) -> Bench:
 
 
 def proven_by(report: Report) -> dict[str, str | None]:
-    return {name: sight.by if sight else None for name, sight in report.plan.proven.items()}
+    return {name: sight.by if sight else None for name, sight in proven_on_nodes(report).items()}
 
 
 def clean(bench: Bench) -> bool:
@@ -47,6 +47,16 @@ def test_every_process_shows_what_it_has_loaded_and_nothing_is_left(bench: Bench
     daemon.end()
 
 
+def test_keystores_with_a_password_are_read_again_with_it(bench: Bench) -> None:
+    bench.es.keystore_password = b"canary"
+    bench.keystore_password = lambda: b"canary"
+    daemon = Syncd(bench, proof="handshake")
+    daemon.turn_until(lambda: settled(bench, daemon))
+    assert daemon.report
+    assert set(proven_by(daemon.report).values()) == {"handshake"}
+    daemon.end()
+
+
 def test_a_process_that_has_not_loaded_the_file_is_not_proven_though_its_log_says_so(bench: Bench) -> None:
     daemon = Syncd(bench, proof="handshake")
     daemon.turn_until(lambda: settled(bench, daemon))
@@ -64,7 +74,7 @@ def test_a_node_that_does_not_dial_is_exempt(bench: Bench) -> None:
     bench.es.roles = frozenset({"data"})
     daemon = Syncd(bench, proof="handshake")
     report = daemon.turn(4)
-    assert not report.plan.proven
+    assert not proven_on_nodes(report)
     assert clean(bench)
     assert not any(bench.hosts[name].real("/etc/elasticsearch/remote-cluster-ca.crt").read_bytes().count(b"CN=syncd")
                    for name in NAMES)  # fmt: skip

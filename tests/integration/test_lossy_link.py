@@ -13,7 +13,7 @@ import pytest
 from syncd.adapters.ssh import SshFleet, SshSettings
 from syncd.core.bundle import Cert, read_trust_file
 from syncd.core.errors import HostError
-from syncd.core.model import NodePolicy, Ownership
+from syncd.core.model import Context, NodeName, NodePolicy, Ownership
 from syncd.engine.world import OwnerRule, Pace, World
 from syncd.ports import Deadline, now
 from tests.bed.lossy import LossyLink
@@ -123,6 +123,11 @@ def test_over_a_lossy_link_a_file_is_written_whole_or_the_fault_is_told(hosts: H
     assert hosts.link.dropped > 20
 
 
+def _node(found: Hosts, name: NodeName) -> NodePolicy:
+    path = str(found.target(name))
+    return NodePolicy(name, path, {Context.REMOTE_CLUSTER_CLIENT: path})
+
+
 class Field(Bench):
     """The bench with two nodes on real hosts, and the pace of the field."""
 
@@ -130,7 +135,7 @@ class Field(Bench):
 
     def world(self, **policy: object) -> World:
         found = self.hosts_
-        nodes = tuple(NodePolicy(name, str(found.target(name))) for name in (FAR, NEAR))
+        nodes = tuple(_node(found, name) for name in (FAR, NEAR))
         owners = {name: OwnerRule(str(found.target(name).with_name("elasticsearch.yml"))) for name in (FAR, NEAR)}
         return replace(super().world(nodes=nodes, **policy), fleet=found.fleet, owners=owners, pace=Pace())
 

@@ -1,18 +1,21 @@
 """The whole pass over a world in memory: what a rotation does to the files, and what keeps it from going wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from syncd.core.errors import HostError, SourceError
-from syncd.core.model import ClaimCluster, FixOwner, PutFile, Report
+from syncd.core.memory import ask, dump, parse
+from syncd.core.model import ClaimCluster, FixOwner, PutFile, Report, Request
 from syncd.core.trust import Rotation
+from syncd.demo.pki import EckCa
 from syncd.engine.rings import AGAIN, LATE, PROOF, SOURCE
 from syncd.ports import Deadline, now
 from tests.bed.waiting import wait_for
-from tests.fakes.world import ALIAS, FILE, LOG, NAMES, OWNER, Bench, Syncd
+from tests.fakes.memory import MemorySource
+from tests.fakes.world import ALIAS, FILE, LOG, NAMES, OWNER, Bench, Syncd, proven_on_nodes
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def test_a_settled_world_is_left_alone(bench: Bench, syncd: Syncd) -> None:
     report = syncd.turn(3)
     assert bench.knife.changes == changes
     assert report.settled
-    assert all(report.plan.proven.values())
+    assert all(proven_on_nodes(report).values())
 
 
 def test_a_cluster_is_claimed_once_though_what_was_seen_of_it_is_old(bench: Bench, syncd: Syncd) -> None:
@@ -187,9 +190,8 @@ def test_an_unreachable_source_changes_nothing_and_is_named(bench: Bench, syncd:
     assert "source_unreachable" in rules(syncd.turn())
 
 
-def test_trust_is_written_though_the_log_may_not_be_read_and_proven_in_the_weaker_way(
-    bench: Bench, syncd: Syncd
-) -> None:
+def _proven_without_logs(bench: Bench, syncd: Syncd) -> Callable[[], set[str | None]]:
+    """A new CA is published and no log can be read: what proves it, in one more pass."""
     syncd.turn(4)
     for name in NAMES:
         log = bench.hosts[name].real(LOG)
@@ -198,11 +200,35 @@ def test_trust_is_written_though_the_log_may_not_be_read_and_proven_in_the_weake
     bench.publish(bench.ca.renew(now()))
 
     def proven() -> set[str | None]:
-        """After one more pass, during which no node writes to its log."""
         report = syncd.reconciler.run(syncd.prover.sweep(), ("test",), now())
         syncd.prover.tell(report)
-        return {sight.by if sight else None for sight in report.plan.proven.values()}
+        syncd.report = report
+        return {sight.by if sight else None for sight in proven_on_nodes(report).values()}
 
+    proven()  # writes the file; until then what was proven is of the one before
+    return proven
+
+
+@pytest.mark.parametrize(("interval", "reloads"), [("1h", True), (None, False)])
+def test_what_a_process_does_not_look_at_is_not_proven_by_time(
+    bench: Bench, syncd: Syncd, interval: str | None, reloads: bool
+) -> None:
+    """It counts how often the process itself looks, not how often the configuration believes that it does."""
+    bench.es.reload_interval, bench.es.reloads = interval, reloads
+    proven = _proven_without_logs(bench, syncd)
+    passes = Deadline.after(10 * 6 * 0.04)  # ten times as long as a silent log is waited for at the bench's poll
+    while passes.left():
+        assert proven() == {None}
+    assert syncd.report
+    assert ("awaiting_load" if reloads else "reload_disabled") in rules(syncd.report)
+    bench.es.reload_interval, bench.es.reloads = None, True
+    wait_for(lambda: proven() == {"file"}, 10, "the weaker proof")
+
+
+def test_trust_is_written_though_the_log_may_not_be_read_and_proven_in_the_weaker_way(
+    bench: Bench, syncd: Syncd
+) -> None:
+    proven = _proven_without_logs(bench, syncd)
     wait_for(lambda: proven() == {"file"}, 10, "the weaker proof")
     assert all(bench.ca.cert in bench.on(name) for name in NAMES)
 
@@ -272,6 +298,38 @@ def test_damaged_memory_is_survived(bench: Bench, syncd: Syncd, text: str) -> No
     assert all(bench.on(name) == (bench.ca.cert,) for name in NAMES)
 
 
+@pytest.mark.parametrize(("minutes", "done"), [(14, True), (16, False)])
+def test_a_request_that_nobody_could_carry_out_in_time_is_not_done_by_surprise(
+    bench: Bench, syncd: Syncd, minutes: int, done: bool
+) -> None:
+    """Typed at a cluster in `mode: observe`, it would else restart all nodes on the day of `mode: act`."""
+    syncd.turn(4)
+    asked = Request(
+        "r", "pause", (now() + timedelta(hours=1)).isoformat(), "somebody", now() - timedelta(minutes=minutes)
+    )
+    bench.store.text = dump(ask(parse(bench.store.text or "", "test"), asked), "onprem")
+    syncd.turn(2)
+    memory = parse(bench.store.text, "test")
+    assert (memory.paused_until is not None) is done
+    assert ("ask again; nothing was done" not in dict(memory.answered)["r"]) is done
+    assert memory.requests == ()
+
+
+def test_extra_files_that_cannot_be_used_are_told_and_take_nothing_away(bench: Bench) -> None:
+    """Promise 4: what a file said that cannot be read any more stays where it is."""
+    extra = EckCa.create(now())
+    other = MemorySource(extra.pem)
+    bench.extras = {ALIAS: (other,)}
+    syncd = Syncd(bench)
+    syncd.turn_until(lambda: syncd.report is not None and syncd.report.settled)
+    other.content = b"-----BEGIN CERTIFICATE-----\nnothing"
+    (hold,) = (hold for hold in syncd.turn(2).plan.holds if hold.rule == "extra_unread")
+    assert hold.subject == ALIAS
+    assert hold.grave
+    assert all(set(bench.on(name)) == {bench.ca.cert, extra.cert} for name in NAMES)
+    syncd.end()
+
+
 def test_memory_of_a_later_version_is_not_written_over(bench: Bench, syncd: Syncd) -> None:
     bench.store.text = '{"version": 99}'
     report = syncd.turn(2)
@@ -296,9 +354,34 @@ def test_a_file_that_names_the_path_but_is_not_loaded_is_not_proven(bench: Bench
     world = syncd.reconciler.run(syncd.prover.sweep(), (), now())
     syncd.prover.tell(world)
     report = syncd.reconciler.run(syncd.prover.sweep(), (), now())
-    assert not any(report.plan.proven.values())
+    assert not any(proven_on_nodes(report).values())
     assert "awaiting_load" in rules(report)
 
 
 def _soon() -> Deadline:
     return Deadline.after(5)
+
+
+def test_a_new_life_makes_up_for_a_reload_that_was_lost_and_the_next_one_knows_that_it_was_made(bench: Bench) -> None:
+    """No remote names the key in use: what the processes have read is remembered, or they are told once more."""
+    setting = f"cluster.remote.{ALIAS}.credentials"
+    bench.secrets = {setting: lambda: b"key"}
+    bench.es.unread = dict.fromkeys(NAMES, "the permit was lost")
+    keyed = (bench.remote(credential=True),)
+    for _ in range(2):
+        life = Syncd(bench, remotes=keyed)
+        life.turn_until(lambda: all(setting in host.secrets for host in bench.hosts.values()))
+        life.turn(2)
+        life.end()
+        assert not any(bench.es.credentials.values())
+    bench.es.unread = {}
+    life = Syncd(bench, remotes=keyed)
+    life.turn_until(lambda: all(setting in bench.es.credentials.get(name, ()) for name in NAMES))
+    life.turn(2)
+    life.end()
+    bench.es.credentials.clear()
+    life = Syncd(bench, remotes=keyed)
+    report = life.turn(4)
+    life.end()
+    assert not bench.es.credentials, "nothing was read again"
+    assert "credential_unloaded" not in rules(report)

@@ -52,7 +52,7 @@ class Daemon:
 
     def keeps(self) -> bool:
         """Whether it has made a pass and may change things."""
-        return bool(self.cluster()) and not self.rules() & {"standby", "other_owner"}
+        return bool(self.cluster()) and not self.rules() & {"standby", "permit_unavailable", "other_owner"}
 
     def end(self) -> None:
         self.process.send_signal(signal.SIGCONT)

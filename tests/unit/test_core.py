@@ -15,7 +15,9 @@ from syncd.core.model import (
     Alias,
     CaRecord,
     Context,
+    EckWrite,
     FileState,
+    Forgotten,
     Known,
     Link,
     LogPosition,
@@ -33,6 +35,7 @@ from syncd.core.model import (
     RemotePolicy,
     RemoteSeen,
     Request,
+    RestartWish,
     Sighting,
     Unknown,
     Written,
@@ -47,6 +50,7 @@ OLD = EckCa.create(NOW - timedelta(days=10))
 NEW = OLD.rekey(NOW)
 LEAF = NEW.leaf(now=NOW)
 OWNER = Ownership(0, 0, 0o660)
+DIALING = Context.REMOTE_CLUSTER_CLIENT
 ROLES = frozenset({"remote_cluster_client"})
 POLICY = Policy("onprem", (NodePolicy(NAME, FILE),), (RemotePolicy(ALIAS),))
 
@@ -55,20 +59,22 @@ def node(*trusted: EckCa, started: int = 0, modified: int = 1_000, link: Link | 
     certs = tuple(ca.cert for ca in trusted)
     content = render(certs)
     up = link or Link(ALIAS, connected=True, sockets=18, address="eck:9443", server_name=None, has_credential=True)
+    file = Known(FileState(content_digest(content), TrustFile(certs), OWNER, modified), NOW)
     return NodeSeen(
         name=NAME,
-        file=Known(FileState(content_digest(content), TrustFile(certs), OWNER, modified), NOW),
+        file=file,
         owner=Known(OWNER, NOW),
         process=Known(Process(NAME, "8.19.21", ROLES, started, "/var/log", "onprem"), NOW),
         trust_paths=Known(frozenset({FILE}), NOW),
         links={ALIAS: up},
         handshakes={ALIAS: Known(Presented(LEAF.chain, "eck:9443", NOW), NOW)},
+        files={DIALING: file},
     )
 
 
 def world(seen: NodeSeen, memory: Memory | None = None, **fields: object) -> Observed:
     sight = Presented(LEAF.chain, "eck:9443", NOW)
-    remote = RemoteSeen(Absent(NOW), Absent(NOW), (sight,), Known(1, NOW))
+    remote = RemoteSeen(DIALING, Absent(NOW), Absent(NOW), (sight,), Known(1, NOW))
     base = Observed({NAME: seen}, {ALIAS: remote}, Absent(NOW), Known(memory or Memory(), NOW))
     return replace(base, **fields)  # type: ignore[arg-type]  # fields of Observed
 
@@ -104,7 +110,7 @@ def rule(result: object) -> str:
 def test_a_load_is_proven_for_this_process_and_this_content_only(
     seen: NodeSeen, sightings: tuple[Sighting, ...], expected: str
 ) -> None:
-    assert rule(prove(seen, world(seen, sightings=sightings), POLICY)) == expected
+    assert rule(prove(seen, world(seen, sightings=sightings), POLICY, DIALING)) == expected
 
 
 def test_a_process_that_ran_before_the_write_has_not_started_after_it_whatever_its_clock_says() -> None:
@@ -113,7 +119,7 @@ def test_a_process_that_ran_before_the_write_has_not_started_after_it_whatever_i
 
     def proven(running: int | None) -> str:
         record = Written(NAME, Context.REMOTE_CLUSTER_CLIENT, bundle_digest([OLD.cert]), NOW, NOW, None, running)
-        return rule(prove(seen, world(seen, memory=Memory(writes=(record,))), POLICY))
+        return rule(prove(seen, world(seen, memory=Memory(writes=(record,))), POLICY, DIALING))
 
     assert proven(1_001_000 + 7_200_000) == "awaiting_load"
     assert proven(5) == "started_after", "another process ran then"
@@ -124,7 +130,7 @@ def put(seen: NodeSeen, *wanted: EckCa) -> Plan:
     assert isinstance(seen.file, Known)
     before, after = {*seen.file.value.trust.certs}, {ca.cert for ca in wanted}
     step = PutFile(
-        NAME, FILE, render(after), bundle_digest(after), OWNER, seen.file.value.content,
+        NAME, DIALING, FILE, render(after), bundle_digest(after), OWNER, seen.file.value.content,
         tuple(sorted(after - before)), tuple(sorted(before - after)), "test",
     )  # fmt: skip
     return Plan("onprem", now=(step,), memory=Memory())
@@ -144,7 +150,7 @@ def test_the_guard_refuses_to_orphan_a_chain_that_something_presents() -> None:
 
 def test_the_guard_refuses_to_remove_while_another_alias_is_not_known() -> None:
     seen = node(OLD, NEW)
-    strangers = {Alias("other"): Unknown("unreachable", "no", NOW)}
+    strangers = {(DIALING, Alias("other")): Unknown("unreachable", "no", NOW)}
     assert [h.rule for h in guard(put(seen, NEW), world(seen, strangers=strangers), NOW).holds] == [
         "guard_alias_unseen"
     ]
@@ -152,7 +158,7 @@ def test_the_guard_refuses_to_remove_while_another_alias_is_not_known() -> None:
 
 def test_the_guard_protects_what_another_alias_presents() -> None:
     seen = node(OLD, NEW)
-    strangers = {Alias("other"): Known(Presented(OLD.leaf(now=NOW).chain, "other:9443", NOW), NOW)}
+    strangers = {(DIALING, Alias("other")): Known(Presented(OLD.leaf(now=NOW).chain, "other:9443", NOW), NOW)}
     assert not guard(put(seen, NEW), world(seen, strangers=strangers), NOW).now
 
 
@@ -181,6 +187,10 @@ def test_the_guard_refuses_content_that_does_not_do_what_the_step_says() -> None
         (node(NEW, link=Link(ALIAS, False, 0, "eck:9443", None, False)), False, "no_credential"),
         (replace(node(NEW), links={}), False, "disconnected"),
         (replace(node(NEW), process=Unknown("x", "gone", NOW)), None, "unknown"),
+        (replace(node(NEW), handshakes={ALIAS: Unknown("tunnel_refused", "no tunnels", NOW)}), True, "ok"),
+        (replace(node(NEW), handshakes={ALIAS: Unknown("dial_refused", "no route", NOW)}), None, "network"),
+        (replace(node(NEW), handshakes={ALIAS: Unknown("timeout", "dropped", NOW)}), None, "network"),
+        (replace(node(OLD), handshakes={ALIAS: Unknown("timeout", "dropped", NOW)}), None, "network"),
     ],
 )
 def test_a_verdict_says_whether_the_link_works_and_why_not(seen: NodeSeen, up: bool | None, reason: str) -> None:
@@ -245,6 +255,10 @@ def test_the_memory_survives_its_document() -> None:
         writes=(Written(NAME, Context.REMOTE_CLUSTER_CLIENT, bundle_digest([OLD.cert]), NOW, NOW, position, 5),),
         approved=frozenset({OLD.cert.fingerprint}),
         paused_until=NOW,
+        wishes=(RestartWish(NAME, 7, NOW, anyway=True), RestartWish(NAME, 7, NOW, anyway=False)),
+        forgotten=(Forgotten(ALIAS, Context.TRANSPORT, NOW),),
+        dead=frozenset({NAME}),
+        eck=(EckWrite(ALIAS, "mirror", bundle_digest([OLD.cert]), NOW),),
         requests=(Request("1", "pause", "x", "somebody", NOW),),
         answered=(("0", "done"),),
     )
@@ -273,22 +287,22 @@ def test_a_damaged_document_is_told_apart_from_a_later_one(text: str) -> None:
 
 def test_the_memory_is_capped_and_never_forgets_what_is_not_retired() -> None:
     memory = Memory()
-    base = note_published(memory, ALIAS, OLD.cert, NOW).cas[0]
+    base = note_published(memory, ALIAS, OLD.cert, NOW, "", DIALING).cas[0]
     many = tuple(
         replace(
             base, fingerprint=Fingerprint(f"{number:064x}"), superseded_at=NOW, retired_at=NOW if number % 2 else None
         )
         for number in range(400)
     )
-    after = note_published(Memory(cas=many), ALIAS, NEW.cert, NOW)
+    after = note_published(Memory(cas=many), ALIAS, NEW.cert, NOW, "", DIALING)
     assert sum(record.retired_at is None for record in after.cas) == 201
     assert sum(record.retired_at is not None for record in after.cas) == 50
 
 
 def test_a_ca_that_is_published_again_is_current_again() -> None:
-    memory = note_published(Memory(), ALIAS, OLD.cert, NOW)
-    memory = note_published(memory, ALIAS, NEW.cert, NOW)
-    memory = note_published(memory, ALIAS, OLD.cert, NOW)
+    memory = note_published(Memory(), ALIAS, OLD.cert, NOW, "", DIALING)
+    memory = note_published(memory, ALIAS, NEW.cert, NOW, "", DIALING)
+    memory = note_published(memory, ALIAS, OLD.cert, NOW, "", DIALING)
     record = memory.record(OLD.cert.fingerprint, ALIAS)
     assert record
     assert record.superseded_at is None

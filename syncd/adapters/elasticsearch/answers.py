@@ -10,22 +10,27 @@ from dataclasses import dataclass
 from posixpath import join, normpath
 from typing import Any, Literal
 
-from syncd.core.model import Alias, Link, NodeName, Process
+from syncd.core.model import Alias, Link, NodeName, Process, Shards
 
 OWNER = "cluster.metadata.syncd.owner"
 """Any `cluster.metadata.<name>` is an accepted persistent setting."""
 PROOF = "cluster.metadata.syncd.proof"
 _KEY_ID = re.compile(r"API key id \[(?P<id>[^\]]+)\]")
+_PLACES = ("persistent", "transient")
+_STARTED = {"STARTED", "RELOCATING"}
+"""A copy that moves is whole where it still is."""
 _HEALTHS: Mapping[object, Literal["green", "yellow", "red"]] = {"green": "green", "yellow": "yellow", "red": "red"}
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """A node as `GET _nodes/http` lists it."""
+    """A node as `GET _nodes/http,jvm` lists it."""
 
     id: str
     name: NodeName
     roles: frozenset[str]
+    started: int | None
+    """`jvm.start_time_in_millis`; None: it is not told."""
     published: str | None
     """`http.publish_address`: `10.0.0.11:9200`, or `es-01.example/10.0.0.11:9200`."""
 
@@ -38,21 +43,29 @@ class NodeRow:
 
 
 def nodes(body: Any) -> tuple[NodeRow, ...]:
-    """Of `GET _nodes/http`."""
+    """Of `GET _nodes/http,jvm`."""
     return tuple(
         NodeRow(
             id=node_id,
             name=NodeName(row["name"]),
             roles=frozenset(row.get("roles", ())),
+            started=row.get("jvm", {}).get("start_time_in_millis"),
             published=row.get("http", {}).get("publish_address"),
         )
         for node_id, row in body["nodes"].items()
     )
 
 
-def health(body: Any) -> tuple[str, Literal["green", "yellow", "red", "unknown"]]:
-    """(cluster name, health) of `GET _cluster/health`."""
-    return body["cluster_name"], _HEALTHS.get(body["status"], "unknown")
+def health(body: Any) -> tuple[str, Literal["green", "yellow", "red", "unknown"], Shards]:
+    """(cluster name, health, shard counts) of `GET _cluster/health`."""
+    shards = Shards(
+        initializing=int(body["initializing_shards"]),
+        relocating=int(body["relocating_shards"]),
+        unassigned=int(body["unassigned_shards"]),
+        delayed=int(body["delayed_unassigned_shards"]),
+        pending=int(body["number_of_pending_tasks"]),
+    )
+    return body["cluster_name"], _HEALTHS.get(body["status"], "unknown"), shards
 
 
 def persistent(body: Any) -> Mapping[str, Any]:
@@ -78,11 +91,28 @@ def alias_settings(body: Any, alias: str) -> Mapping[str, Any]:
     return {key: value for key, value in both.items() if key.startswith(f"cluster.remote.{alias}.")}
 
 
-def reload_failures(body: Any) -> Mapping[NodeName, str]:
-    """Of `POST _nodes/reload_secure_settings`: it answers 200 though nodes could not reload."""
-    rows = body["nodes"].values()
-    failed = {row["name"]: row["reload_exception"] for row in rows if "reload_exception" in row}
-    return {NodeName(name): str(error.get("reason", error))[:300] for name, error in failed.items()}
+def without_remote(body: Any, alias: str) -> dict[str, dict[str, None]]:
+    """The settings that remove all of a remote alias, by the place where they are; none: there are none."""
+    prefix = f"cluster.remote.{alias}."
+    found = {place: [key for key in body.get(place, {}) if key.startswith(prefix)] for place in _PLACES}
+    return {place: dict.fromkeys(keys) for place, keys in found.items() if keys}
+
+
+def sole_copies(body: Any, names: Mapping[str, NodeName]) -> Mapping[NodeName, tuple[str, ...]]:
+    """Indices by node of which it holds the only started copy, of `GET _cluster/state/routing_table`."""
+    alone: dict[NodeName, set[str]] = {}
+    for index, row in body.get("routing_table", {}).get("indices", {}).items():
+        for copies in row["shards"].values():
+            started = [copy["node"] for copy in copies if copy["state"] in _STARTED]
+            if len(started) == 1:
+                alone.setdefault(names.get(started[0], NodeName(started[0])), set()).add(index)
+    return {name: tuple(sorted(indices)) for name, indices in alone.items()}
+
+
+def reloaded(body: Any) -> Mapping[NodeName, str]:
+    """Of `POST _nodes/reload_secure_settings`: it answers 200 though nodes could not reload, or were not reached."""
+    said = {row["name"]: row.get("reload_exception") for row in body["nodes"].values()}
+    return {NodeName(name): str(error.get("reason", error))[:300] if error else "" for name, error in said.items()}
 
 
 def key_id(body: Any, alias: str) -> str | None:
@@ -111,7 +141,20 @@ def process(body: Any) -> Process:
         started=row["jvm"]["start_time_in_millis"],
         log_dir=row["settings"].get("path", {}).get("logs", "/var/log/elasticsearch"),
         cluster_name=row["settings"]["cluster"]["name"],
+        transport_address=row.get("transport", {}).get("publish_address", "").rpartition("/")[2],
+        reload_interval=_reload_interval(row["settings"]),
+        reloads=str(_reload(row["settings"]).get("enabled", "true")) != "false",
     )
+
+
+def _reload_interval(settings: Mapping[str, Any]) -> str | None:
+    value = _reload(settings).get("interval", {}).get("high")
+    return None if value is None else str(value)
+
+
+def _reload(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = settings.get("resource", {}).get("reload", {})
+    return found
 
 
 def trust_paths(body: Any, folder: str) -> frozenset[str]:

@@ -8,22 +8,36 @@ from time import monotonic
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from syncd.adapters.elasticsearch import answers
+from syncd.adapters.elasticsearch import answers, records, restarts
 from syncd.adapters.elasticsearch.client import Client
 from syncd.adapters.elasticsearch.settings import ElasticsearchSettings
 from syncd.core.errors import ClusterError
 from syncd.core.handshake import SERVER_NAME
-from syncd.core.model import Alias, ClusterState, Known, NodeName, Process, Seen, Unknown
+from syncd.core.model import Alias, ClusterState, Known, NodeName, Process, Restarted, RestartRecord, Seen, Unknown
 from syncd.ports import Deadline, NodeAnswer, now
 
 T = TypeVar("T")
 _NOBODYS_INDEX = "syncd-asks-which-key-this-is"
-_SETTINGS = "/_cluster/settings?flat_settings=true"
-_NODES = "/_nodes/http?filter_path=nodes.*.name,nodes.*.roles,nodes.*.http"
+_SETTINGS = (
+    "/_cluster/settings?flat_settings=true&include_defaults=true"
+    "&filter_path=persistent,transient,defaults.cluster%5C.routing%5C.allocation%5C.enable"
+)
+"""With the one default that elasticsearch.yml may say otherwise and that matters here."""
+_NODES = (
+    "/_nodes/http,jvm?filter_path=nodes.*.name,nodes.*.roles,nodes.*.http.publish_address,"
+    "nodes.*.jvm.start_time_in_millis"
+)
 _LOCAL = (
     "/_nodes/_local?filter_path=nodes.*.name,nodes.*.version,nodes.*.roles,nodes.*.jvm.start_time_in_millis,"
-    "nodes.*.settings.path.logs,nodes.*.settings.cluster.name"
+    "nodes.*.settings.path.logs,nodes.*.settings.cluster.name,nodes.*.settings.resource.reload,"
+    "nodes.*.transport.publish_address"
 )
+_SHARDS = (
+    "/_cluster/state/routing_table"
+    "?filter_path=routing_table.indices.*.shards.*.state,routing_table.indices.*.shards.*.node"
+)
+_FINAL = restarts.RULES
+"""Refusals that another URL of the cluster would repeat."""
 _NAMED_FOR = 600.0
 """Seconds for which the files that a process names are not asked for again."""
 
@@ -79,15 +93,39 @@ class ElasticsearchApi:
         """See `ports.Elasticsearch.point_proof`."""
         self._any(deadline, partial(self._point_proof, address))
 
-    def reload_secure_settings(self, deadline: Deadline) -> Mapping[NodeName, str]:
+    def reload_secure_settings(self, deadline: Deadline, password: bytes | None = None) -> Mapping[NodeName, str]:
         """See `ports.Elasticsearch.reload_secure_settings`."""
-        path = "/_nodes/reload_secure_settings"
-        return self._any(deadline, lambda url, by: answers.reload_failures(self._client.ask("POST", url, path, by, {})))
+        path, body = "/_nodes/reload_secure_settings", _keystore_password(password)
+        return self._any(deadline, lambda url, by: answers.reloaded(self._client.ask("POST", url, path, by, body)))
 
     def key_in_use(self, name: NodeName, alias: Alias, deadline: Deadline) -> str | None:
         """See `ports.Elasticsearch.key_in_use`."""
         path = f"/_resolve/cluster/{quote(alias, safe='')}:{_NOBODYS_INDEX}"
         return self._client.read(self._node_url(name, deadline), path, deadline, partial(answers.key_id, alias=alias))
+
+    def sole_copies(self, deadline: Deadline) -> Mapping[NodeName, tuple[str, ...]]:
+        """See `ports.Elasticsearch.sole_copies`."""
+        return self._any(deadline, self._sole_copies)
+
+    def begin_restart(self, record: RestartRecord, deadline: Deadline) -> None:
+        """See `ports.Elasticsearch.begin_restart`."""
+        self._change(lambda body, url: restarts.begun(body, record, url), deadline)
+
+    def free_allocation(self, record: RestartRecord, deadline: Deadline) -> None:
+        """See `ports.Elasticsearch.free_allocation`."""
+        self._change(lambda body, url: restarts.freed(body, record, url), deadline)
+
+    def note_fault(self, record: RestartRecord, deadline: Deadline) -> None:
+        """See `ports.Elasticsearch.note_fault`."""
+        self._change(lambda body, url: restarts.noted(body, record, url), deadline)
+
+    def end_restart(self, record: RestartRecord, outcome: Restarted, deadline: Deadline) -> None:
+        """See `ports.Elasticsearch.end_restart`."""
+        self._change(lambda body, url: restarts.ended(body, record, outcome, url), deadline)
+
+    def remove_remote(self, alias: Alias, deadline: Deadline) -> None:
+        """See `ports.Elasticsearch.remove_remote`."""
+        self._change(lambda body, _: answers.without_remote(body, alias), deadline)
 
     def close(self) -> None:
         """See `ports.Elasticsearch.close`."""
@@ -100,7 +138,7 @@ class ElasticsearchApi:
             try:
                 return ask(url, deadline.at_most(deadline.left() / (len(urls) - number)))
             except ClusterError as error:
-                if error.rule == "es_owner" or len(urls) == 1:
+                if error.rule in _FINAL or len(urls) == 1:
                     raise
                 failed.append(error)
         text = "; ".join(f"{error.where}: {error.text}" for error in failed) or "no URL is configured"
@@ -109,10 +147,10 @@ class ElasticsearchApi:
 
     def _cluster(self, url: str, deadline: Deadline) -> ClusterState:
         read = self._client.read
-        name, health = read(url, "/_cluster/health?timeout=1s", deadline, answers.health)
+        name, health, shards = read(url, "/_cluster/health?timeout=1s", deadline, answers.health)
         nodes = self._nodes(url, deadline)
         uuid, master = read(url, "/_cluster/state/master_node", deadline, answers.master)
-        owner, proof, alias = read(url, _SETTINGS, deadline, self._ours)
+        owner, proof, alias, restarting = read(url, _SETTINGS, deadline, self._ours)
         return ClusterState(
             uuid=uuid,
             name=name,
@@ -123,13 +161,20 @@ class ElasticsearchApi:
             owner=owner,
             proof=proof,
             proof_alias=alias,
+            allocation=restarting.allocation,
+            shards=shards,
+            restart=restarting.restart,
+            restart_damaged=restarting.damaged,
+            restarted=restarting.restarted,
+            processes={node.name: node.started for node in nodes if node.started is not None},
         )
 
-    def _ours(self, body: Any) -> tuple[str | None, frozenset[NodeName] | None, str | None]:
-        """(owner, nodes of the proof's record, TLS name of the proof's alias) of the cluster's settings."""
+    def _ours(self, body: Any) -> tuple[str | None, frozenset[NodeName] | None, str | None, records.Written]:
+        """(owner, nodes of the proof's record, TLS name of the proof's alias, restarts) of the cluster's settings."""
         alias = answers.alias_settings(body, self._settings.proof_alias)
         name = alias.get(f"cluster.remote.{self._settings.proof_alias}.server_name", "") if alias else None
-        return answers.owner(body), answers.proof_nodes(answers.persistent(body)), name
+        proof = answers.proof_nodes(answers.persistent(body))
+        return answers.owner(body), proof, name, records.written(body)
 
     def _nodes(self, url: str, deadline: Deadline) -> tuple[answers.NodeRow, ...]:
         """The cluster's nodes, whose addresses are remembered for the next question."""
@@ -160,6 +205,20 @@ class ElasticsearchApi:
         settings = {"mode": "proxy", "proxy_address": address, "server_name": SERVER_NAME}
         settings |= {"proxy_socket_connections": 1, "skip_unavailable": True}  # type: ignore[dict-item]  # JSON
         self._put({prefix + key: value for key, value in settings.items()}, url, deadline)
+
+    def _sole_copies(self, url: str, deadline: Deadline) -> Mapping[NodeName, tuple[str, ...]]:
+        names = {node.id: node.name for node in self._nodes(url, deadline)}
+        return self._client.read(url, _SHARDS, deadline, partial(answers.sole_copies, names=names))
+
+    def _change(self, decide: Callable[[Any, str], Mapping[str, Mapping[str, object]]], deadline: Deadline) -> None:
+        """Read the cluster's settings and put those that are decided from them, in one request."""
+
+        def change(url: str, by: Deadline) -> None:
+            settings = self._client.read(url, _SETTINGS, by, lambda body: decide(body, url))
+            if settings:
+                self._client.ask("PUT", url, "/_cluster/settings", by, settings)
+
+        self._any(deadline, change)
 
     def _put(self, settings: Mapping[str, object], url: str, deadline: Deadline) -> None:
         self._client.ask("PUT", url, "/_cluster/settings", deadline, {"persistent": dict(settings)})
@@ -192,3 +251,11 @@ class ElasticsearchApi:
             cure = "Check node.name, or set http_url for the node"
             raise ClusterError("es_no_such_node", f"the cluster has no node {name}", where=name, cure=cure)
         return url
+
+
+def _keystore_password(password: bytes | None) -> dict[str, str]:
+    try:
+        return {} if password is None else {"secure_settings_password": password.decode()}
+    except UnicodeDecodeError:
+        cure = "Check the file of the keystore's password"
+        raise ClusterError("es_error", "the keystore's password is not text", cure=cure) from None  # it holds the bytes

@@ -47,6 +47,7 @@ class LeasePermit:
         self._valid_until = 0.0
         self._other: _Record | None = None
         self._uid = ""
+        self._trouble = ""
         self._stopping = Event()
         self._thread: Thread | None = None
 
@@ -71,6 +72,10 @@ class LeasePermit:
         other = self._other
         return other.holder if other else ""
 
+    def trouble(self) -> str:
+        """See `ports.Permit.trouble`."""
+        return "" if self.valid() else self._trouble
+
     def stop(self) -> None:
         """See `ports.Permit.stop`; it is not valid from this moment, and given back within four seconds."""
         self._stopping.set()
@@ -83,7 +88,9 @@ class LeasePermit:
         while not self._stopping.is_set():
             try:
                 self._once()
+                self._trouble = ""
             except (KubeError, ValueError, TypeError) as error:
+                self._trouble = f"lease {self._namespace}/{self._name}: {error}"
                 _LOG.warning("the lease %s/%s could not be renewed: %s", self._namespace, self._name, error)
             held = self._tell(held, ring)
             self._stopping.wait(self._pause())

@@ -46,15 +46,15 @@ def fix_owner(sftp: Sftp, path: str, owner: Ownership, expect: Digest) -> None:
 
 
 def put(sftp: Sftp, path: str, content: bytes, owner: Ownership, expect: Digest | None, swept: set[str]) -> Found:
-    """See `ports.Host.put`. `swept`: folders in which left-overs of crashed writes were looked for.
+    """See `ports.Host.put`. `swept`: files beside which left-overs of crashed writes were looked for.
 
     SFTP cannot fsync a folder, so a power cut right after the rename may bring the old file back, whole.
     """
     temp = join(dirname(path), f".{basename(path)}.syncd-{secrets.token_hex(8)}")
     try:
         there = _write_beside(sftp, temp, path, content, owner)
-        if dirname(path) not in swept:
-            swept.add(dirname(path))
+        if path not in swept:
+            swept.add(path)
             _sweep(sftp, path, temp)
         _expect(_found(sftp, path, _status(there, path), _MOST), path, expect)
         found = _replace(sftp, temp, path, len(content) + 1)
@@ -65,6 +65,29 @@ def put(sftp: Sftp, path: str, content: bytes, owner: Ownership, expect: Digest 
     if found is None or found.content != content or found.owner != owner:
         raise HostError("io", "what was read back is not what was written", where=path)
     return found
+
+
+def remove(sftp: Sftp, path: str, expect: Digest) -> None:
+    """See `ports.Host.remove`. SFTP's own removal takes a link itself, never what it points to."""
+    with suppress(OSError):
+        _sweep_without_write(sftp, path)
+    found = read(sftp, path, _MOST)
+    if found is None:
+        return
+    _expect(found, path, expect)
+    with suppress(FileNotFoundError):
+        sftp.remove(path)
+
+
+def _sweep_without_write(sftp: Sftp, path: str) -> None:
+    """Remove left-overs where nothing is to be written; a new empty file tells what the clock of the host says."""
+    probe = join(dirname(path), f".{basename(path)}.syncd-{secrets.token_hex(8)}")
+    handle = sftp.batch(ask.create(probe))[0].handle()
+    sftp.batch(ask.close(handle))
+    try:
+        _sweep(sftp, path, probe)
+    finally:
+        sftp.remove(probe)
 
 
 def _write_beside(sftp: Sftp, temp: str, path: str, content: bytes, owner: Ownership) -> Answer:

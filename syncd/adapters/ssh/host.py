@@ -72,6 +72,10 @@ class SshHost:
         """See `ports.Host.fix_owner`."""
         self._sftp(path, deadline, lambda sftp: files.fix_owner(sftp, path, owner, expect))
 
+    def remove(self, path: str, expect: Digest, deadline: Deadline) -> None:
+        """See `ports.Host.remove`."""
+        self._sftp(path, deadline, lambda sftp: files.remove(sftp, path, expect))
+
     # --- logs
 
     def log_position(self, path: str, deadline: Deadline) -> LogPosition | None:

@@ -44,7 +44,7 @@ class Session:
         self._channel = channel
         self._sudo = sudo
         self.swept: set[str] = set()
-        """Folders in which left-overs of crashed writes were looked for."""
+        """Files beside which left-overs of crashed writes were looked for."""
 
     @property
     def alive(self) -> bool:

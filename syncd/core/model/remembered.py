@@ -1,6 +1,6 @@
 """What syncd remembers of one cluster: dates, origins and evidence, never trust."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -18,7 +18,8 @@ class CaRecord:
     key: Digest
     ski: str | None
     not_after: datetime
-    origin: Literal["eck", "adopted"]
+    origin: Literal["eck", "adopted", "left"]
+    """`left`: of a remote that was forgotten whole. It tells that it was ECK's; whoever trusts it again has a reason."""
     first_seen: datetime
     superseded_at: datetime | None = None
     """Since when something else is published; None while current."""
@@ -26,6 +27,8 @@ class CaRecord:
     """Since when it has been proven unneeded; from then on it is taken out of the files."""
     source_uid: str = ""
     """Of the object that published it."""
+    context: Context = Context.REMOTE_CLUSTER_CLIENT
+    """The trust context whose files hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,53 @@ class Request:
     """Something a person asked for with a command; carried out by whoever holds the permit."""
 
     id: str
-    verb: Literal["approve", "adopt", "revoke", "pause", "resume", "take_over"]
+    verb: Literal["approve", "adopt", "revoke", "pause", "resume", "take_over", "restart", "forget", "forget_node"]
     argument: str
-    """A fingerprint, an alias and a fingerprint (`adopt`), or an end time (`pause`)."""
+    """A fingerprint, an alias and a fingerprint (`adopt`), an end time (`pause`), a node or nothing (`restart`), ..."""
     by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RestartWish:
+    """A restart that a person asked for, until the process that ran then has ended."""
+
+    node: NodeName
+    started: int
+    """Start of the process that is to end."""
+    asked: datetime
+    anyway: bool
+    """Also if nothing that it runs with is to be changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A remote that a person asked to forget, until nothing of it is left."""
+
+    alias: Alias
+    context: Context
+    asked: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """A process that was told to read its keystore, and did: it uses what the file holds."""
+
+    node: NodeName
+    started: int
+    """Start of the process."""
+    keystore: Digest
+    """SHA-256 of the file right before: what was read is this, or newer."""
+
+
+@dataclass(frozen=True, slots=True)
+class EckWrite:
+    """Something that syncd wrote on ECK's side: the same again and again means that somebody undoes it."""
+
+    alias: Alias
+    kind: Literal["mirror", "resource"]
+    digest: Digest
+    """Of our certificates in the mirror, or of the manifest that was applied to the resource."""
     at: datetime
 
 
@@ -75,9 +121,34 @@ class Memory:
     approved: frozenset[Fingerprint] = frozenset()
     revoked: frozenset[Fingerprint] = frozenset()
     paused_until: datetime | None = None
+    wishes: tuple[RestartWish, ...] = ()
+    forgotten: tuple[Forgotten, ...] = ()
+    dead: frozenset[NodeName] = frozenset()
+    """Nodes that a person has declared dead: nothing waits for them until they are seen again."""
     requests: tuple[Request, ...] = ()
     answered: tuple[tuple[str, str], ...] = ()
     """(request id, what came of it), the latest last; capped."""
+    eck: tuple[EckWrite, ...] = ()
+    """The latest writes on ECK's side; capped."""
+    reloads: tuple[Reloaded, ...] = ()
+    """Which keystore each process has read since its start; one for each node."""
+
+    def within(self, context: Context) -> "Memory":
+        """The same with one trust context in view."""
+        return replace(
+            self,
+            cas=tuple(record for record in self.cas if record.context == context),
+            proofs=tuple(sight for sight in self.proofs if sight.context == context),
+            writes=tuple(write for write in self.writes if write.context == context),
+        )
+
+    def after(self, context: Context, part: "Memory") -> "Memory":
+        """The whole, with one trust context as it is in `part`; nothing of the others is taken from there."""
+        return replace(
+            self,
+            cas=(*(record for record in self.cas if record.context != context), *part.cas),
+            proofs=(*(sight for sight in self.proofs if sight.context != context), *part.proofs),
+        )
 
     def record(self, fingerprint: Fingerprint, alias: Alias | None = None) -> CaRecord | None:
         """What is remembered of a certificate (for one remote)."""

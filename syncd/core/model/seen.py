@@ -1,18 +1,24 @@
 """What was seen of the world, or could not be."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, Literal, NewType, TypeAlias, TypeVar
 
-from syncd.core.bundle import Cert, Digest, Fingerprint, Published, TrustFile
+from syncd.core.bundle import Cert, Digest, Fingerprint, TrustFile
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 Alias = NewType("Alias", str)
 """A remote cluster's name in `cluster.remote.<alias>.*`."""
+
+
+def credential_setting(alias: Alias) -> str:
+    """The keystore entry that holds the API key of a remote."""
+    return f"cluster.remote.{alias}.credentials"
+
+
 NodeName = NewType("NodeName", str)
 """`node.name` of an Elasticsearch node."""
 
@@ -48,6 +54,9 @@ class Context(StrEnum):
     """A TLS context of a node that syncd manages a trust file for."""
 
     REMOTE_CLUSTER_CLIENT = "remote_cluster_client"
+    """Dials remotes of the API-key model."""
+    TRANSPORT = "transport"
+    """Node-to-node traffic, and remotes of the certificate model: its trust is shared with the cluster's own CAs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +93,21 @@ class Process:
     """`jvm.start_time_in_millis`: milliseconds since the epoch on the node's own clock; names the process."""
     log_dir: str
     cluster_name: str
+    transport_address: str = ""
+    """`host:port` that its peers dial; empty: not told."""
+    reload_interval: str | None = None
+    """`resource.reload.interval.high` as the process runs with it; None: the default, 5s."""
+    reloads: bool = True
+    """`resource.reload.enabled`: whether it looks at its files at all while it runs."""
 
     @property
     def dials(self) -> bool:
         """Whether this node opens connections to remotes."""
         return "remote_cluster_client" in self.roles
+
+    def uses(self, context: Context) -> bool:
+        """Whether this node meets remotes in a trust context: in the transport context, remotes also dial it."""
+        return context is Context.TRANSPORT or self.dials
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,56 +139,6 @@ class Presented:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeSeen:
-    """One managed node: its file through the transport, its process through REST, its links by handshake."""
-
-    name: NodeName
-    file: Seen[FileState]
-    owner: Seen[Ownership]
-    """What the managed file's owner and mode should be (as elasticsearch.yml has them, unless configured)."""
-    process: Seen[Process]
-    trust_paths: Seen[frozenset[str]]
-    """The PEM files that the running configuration names (`GET _ssl/certificates` of this very node)."""
-    links: Mapping[Alias, Link]
-    handshakes: Mapping[Alias, Seen[Presented]]
-    """What the remote presented to a handshake from this node's host."""
-    keys: Mapping[Alias, Seen[str]] = field(default_factory=dict)
-    """The id of the API key that this node's process uses, as the remote names it."""
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteSeen:
-    """One remote: what it publishes and what it presents."""
-
-    published: Seen[Published]
-    extra: Seen[tuple[Cert, ...]]
-    """Certificates of `extra_ca_files`."""
-    presented: tuple[Presented, ...]
-    """The latest sighting of each distinct leaf."""
-    endpoints: Seen[int]
-    """How many distinct leaves there should be: `status.availableNodes` of the resource, or configured."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterState:
-    """The self-managed cluster as a whole."""
-
-    uuid: str
-    name: str
-    health: Literal["green", "yellow", "red", "unknown"]
-    master: str | None
-    nodes: Mapping[NodeName, frozenset[str]]
-    """Roles by node name, as `GET _nodes` shows: includes nodes that the configuration lacks."""
-    license: str
-    owner: str | None
-    """`cluster.metadata.syncd.owner`."""
-    proof: frozenset[NodeName] | None = None
-    """`cluster.metadata.syncd.proof`: nodes that a proof by handshake left something on; None: there is no record."""
-    proof_alias: str | None = None
-    """The TLS name of the alias for proofs, empty where it has none; None: there is no such alias."""
-
-
-@dataclass(frozen=True, slots=True)
 class Sighting:
     """Evidence that a process has loaded a bundle, or that it refused to."""
 
@@ -178,7 +147,7 @@ class Sighting:
     digest: Digest
     """Of the bundle (`bundle_digest`), not of the file's bytes."""
     process_started: int
-    by: Literal["handshake", "log", "started_after", "file"]
+    by: Literal["names", "handshake", "log", "started_after", "file"]
     at: datetime
     refused: str = ""
     """Not empty: the process logged that it could not load the file, and why."""

@@ -5,6 +5,6 @@
 """
 
 from syncd.core.yml.edit import appended, change_digest, removed, with_settings
-from syncd.core.yml.settings import Settings, Value, read
+from syncd.core.yml.settings import Settings, Value, names_file, read
 
-__all__ = ["Settings", "Value", "appended", "change_digest", "read", "removed", "with_settings"]
+__all__ = ["Settings", "Value", "appended", "change_digest", "names_file", "read", "removed", "with_settings"]

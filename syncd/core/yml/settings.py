@@ -66,6 +66,16 @@ def read(text: str) -> Settings:
     return meaning(entries(parse(text.removeprefix(BOM))))
 
 
+def names_file(text: str, path: str) -> bool:
+    """Whether any setting names a file, by its path or by its name alone; a text that cannot be read may do so."""
+    try:
+        values = read(text).values.values()
+    except YmlError:
+        return True
+    items = (item for value in values for item in as_items(value))
+    return any(item.rpartition("/")[2] == path.rpartition("/")[2] for item in items)
+
+
 def meaning(found: Keyed[str, Entry]) -> Settings:
     """The settings without their places."""
     return Settings(MappingProxyType({path: entry.value for path, entry in found.items()}))

@@ -7,6 +7,7 @@ its marks were checked for; only a BOM it leaves out, so that one is taken off b
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import yaml
@@ -89,6 +90,7 @@ class Document:
     """The names of the anchors that something refers to."""
 
 
+@lru_cache(maxsize=4)  # pure; a text is read again and again while it is edited, and the next text then
 def parse(text: str, loader: Loader = LOADER) -> Document:
     """The tree of a text without BOM.
 

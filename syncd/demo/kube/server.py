@@ -103,7 +103,10 @@ class DemoKube:
 
     def put_elasticsearch(self, namespace: str, name: str, available: int) -> None:
         """Write an Elasticsearch resource with so many available nodes."""
-        body = {"spec": {}, "status": {"availableNodes": available, "health": "green", "phase": "Ready"}}
+        body = {
+            "spec": {"remoteClusterServer": {"enabled": True}},
+            "status": {"availableNodes": available, "health": "green", "phase": "Ready"},
+        }
         self.store.put(("elasticsearches", namespace, name), body)
 
 

@@ -8,11 +8,13 @@ from threading import Condition
 from time import monotonic
 from typing import Any, Literal
 
+from syncd.demo.kube.ownership import Owners, without
 from syncd.ports import now
 
 KINDS = {
     "secrets": ("v1", "Secret"),
     "configmaps": ("v1", "ConfigMap"),
+    "services": ("v1", "Service"),
     "events": ("v1", "Event"),
     "leases": ("coordination.k8s.io/v1", "Lease"),
     "elasticsearches": ("elasticsearch.k8s.elastic.co/v1", "Elasticsearch"),
@@ -56,8 +58,7 @@ class Store:
         self.closed = False
         self.objects: dict[Key, Body] = {}
         self._history: deque[_Change] = deque()
-        self._managers: dict[Key, str] = {}
-        """Who applied an object last: a real server keeps this for each field."""
+        self._owners: dict[Key, Owners] = {}
 
     def get(self, key: Key) -> Body:
         """One object."""
@@ -75,7 +76,10 @@ class Store:
             if old is not None and how == "create":
                 raise KubeFault(409, "AlreadyExists", f'{key[0]} "{key[2]}" already exists')
             _check(key, old, body)
-            return old if old is not None and _same(old, body) else self._write(key, old, body)
+            if old is not None and _same(old, body):
+                return old
+            self._owners.setdefault(key, Owners()).written(old or {}, body)
+            return self._write(key, old, body)
 
     def merge(self, key: Key, patch: Body) -> Body:
         """JSON merge patch."""
@@ -87,19 +91,21 @@ class Store:
         with self.changed:
             old = self.objects.get(key)
             _check(key, old, body)
-            owner = self._managers.setdefault(key, manager)
-            if old is not None and not force and owner != manager and _clash(old.get("data"), body.get("data")):
-                raise KubeFault(409, "Conflict", f'Apply failed with 1 conflict: conflict with "{owner}"')
-            if force:
-                self._managers[key] = manager
-            return self.put(key, _merged(old or {}, body))
+            owners = self._owners.setdefault(key, Owners())
+            if not force and (clash := owners.conflicts(old or {}, body, manager)):
+                said = ", ".join(f'conflict with "{other}": .{".".join(path)}' for path, other in clash.items())
+                raise KubeFault(409, "Conflict", f"Apply failed with {len(clash)} conflict: {said}")
+            before = {name: set(paths) for name, paths in owners.fields.items()}
+            new = without(_merged(old or {}, body), owners.apply(old or {}, body, manager))
+            same = old is not None and _same(old, new) and before == owners.fields
+            return old if same and old is not None else self._write(key, old, new)
 
     def delete(self, key: Key) -> None:
         """Remove an object."""
         with self.changed:
             self._write(key, self.get(key), self.get(key), kind="DELETED")
             del self.objects[key]
-            self._managers.pop(key, None)
+            self._owners.pop(key, None)
 
     def compact(self) -> None:
         """Forget the history: open watches and those from before get 410."""
@@ -149,6 +155,8 @@ class Store:
         metadata["creationTimestamp"] = (
             old["metadata"]["creationTimestamp"] if old else now().strftime("%Y-%m-%dT%H:%M:%SZ")
         )
+        if kind != "DELETED":
+            metadata["managedFields"] = self._owners.setdefault(key, Owners()).managed(api)
         self.objects[key] = {**body, "apiVersion": api, "kind": name, "metadata": metadata}
         self._history.append(_Change(self.version, key, kind or ("MODIFIED" if old else "ADDED"), self.objects[key]))
         if len(self._history) > _MOST_HISTORY:
@@ -182,17 +190,13 @@ def _merged(old: Body, patch: Body) -> Body:
     return new
 
 
-def _clash(old: Any, new: Any) -> bool:
-    """Whether a value that is there would become another."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        return any(_clash(old[key], new[key]) for key in old.keys() & new.keys())
-    return bool(old != new)
-
-
 def _same(old: Body, body: Body) -> bool:
-    labels = [part.get("metadata", {}).get("labels") for part in (old, body)]
     plain = all(old.get(key) == value for key, value in body.items() if key not in ("metadata", "apiVersion", "kind"))
-    return plain and labels[0] == labels[1]
+    return plain and all(_part(old, name) == _part(body, name) for name in ("labels", "annotations"))
+
+
+def _part(body: Body, name: str) -> Body:
+    return body.get("metadata", {}).get(name) or {}
 
 
 def _uid() -> str:

@@ -1,0 +1,37 @@
+"""What the memory says of syncd's own writes on ECK's side: whether a reading is from before, whether they are undone."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Literal
+
+from syncd.core.bundle import Digest
+from syncd.core.model import Alias, EckWrite, Observed
+
+Kind = Literal["mirror", "resource"]
+
+
+def older_than_ours(seen: Observed, aliases: Collection[Alias], kind: Kind, at: datetime, now: datetime) -> bool:
+    """Whether something was read before our last write of it: then it does not tell of that write yet.
+
+    A write from the future was noted before the clock was set back, and says nothing.
+    """
+    return any(at < write.at <= now for write in _writes(seen, aliases, kind))
+
+
+def undone(
+    seen: Observed, aliases: Collection[Alias], kind: Kind, digest: Digest, since: datetime, now: datetime
+) -> tuple[datetime, ...]:
+    """When the very same was written since a moment, the latest first: it is to be written again, so somebody undid it."""
+    same = (write for write in _writes(seen, aliases, kind) if write.digest == digest and since < write.at <= now)
+    return tuple(sorted((write.at for write in same), reverse=True))
+
+
+def hours(span: timedelta) -> str:
+    """A span as people say it."""
+    count = round(span.total_seconds() / 3600)
+    return "hour" if count == 1 else f"{count} hours"
+
+
+def _writes(seen: Observed, aliases: Collection[Alias], kind: Kind) -> list[EckWrite]:
+    records = dict.fromkeys((*seen.remembered.eck, *seen.unsaved))
+    return [write for write in records if write.kind == kind and write.alias in aliases]

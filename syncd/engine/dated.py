@@ -1,0 +1,24 @@
+"""Answers with the moment at which they were asked for: what was done since, they cannot tell of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from syncd.ports import now
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Dated(Generic[T]):
+    """An answer, and when it was asked for."""
+
+    value: T
+    at: datetime
+
+
+def dated(ask: Callable[[], T]) -> Dated[T]:
+    """Ask, and note the moment before."""
+    at = now()
+    return Dated(ask(), at)

@@ -1,0 +1,75 @@
+"""From the result of a job to what was seen: known as of when it was asked, absent, or not known and since when."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+from syncd.core.model import Absent, Known, Seen, Site, Unknown
+from syncd.engine.crew import Done, Failed, Result
+from syncd.engine.dated import Dated
+from syncd.ports import now
+
+T = TypeVar("T")
+
+
+def seen(result: Result[T], before: Seen[T] | None) -> Seen[T]:
+    """As of now."""
+    return Known(result.value, now()) if isinstance(result, Done) else _unseen(result, before)
+
+
+def seen_at(result: Result[Dated[T]], before: Seen[T] | None) -> Seen[T]:
+    """As of the moment at which it was asked for."""
+    return Known(result.value.value, result.value.at) if isinstance(result, Done) else _unseen(result, before)
+
+
+def present(result: Result[T | None], before: Seen[T] | None) -> Seen[T]:
+    """What there is, or that there is nothing."""
+    if isinstance(result, Done):
+        return Absent(now()) if result.value is None else Known(result.value, now())
+    return _unseen(result, before)
+
+
+def is_older(seen: Seen[T] | None, moment: datetime | None) -> bool:
+    """Whether it does not tell of a moment and what came after it; what is not known tells of nothing."""
+    return not isinstance(seen, Known) or (moment is not None and seen.at <= moment)
+
+
+def aged(site: Seen[Site], before: Seen[Site] | None) -> Seen[Site]:
+    """A look at an installation, in which what could not be seen before either is unseen since then.
+
+    Each look makes its own unknowns, and the one at a lost host is late in turn with the host's refusal: whatever the
+    reason, the first moment counts, or a restart would wait for that host for ever.
+    """
+    match site:
+        case Unknown():
+            return _since(site, _whole(before))
+        case Known(value=now, at=at):
+            yml, unit = (before.value.yml, before.value.unit) if isinstance(before, Known) else (before, before)
+            return Known(replace(now, yml=_since(now.yml, yml), unit=_since(now.unit, unit)), at)
+        case _:
+            return site
+
+
+def _whole(before: Seen[Site] | None) -> Seen[object] | None:
+    """An earlier look as one: not seen, where neither the settings nor the service was."""
+    if not isinstance(before, Known):
+        return before
+    yml, unit = before.value.yml, before.value.unit
+    if isinstance(yml, Unknown) and isinstance(unit, Unknown):
+        return yml if yml.since > unit.since else unit
+    return None
+
+
+def _since(seen: Seen[T], before: Seen[object] | None) -> Seen[T]:
+    if isinstance(seen, Unknown) and isinstance(before, Unknown):
+        return replace(seen, since=min(seen.since, before.since))
+    return seen
+
+
+def _unseen(result: object, before: Seen[T] | None) -> Unknown:
+    at: datetime = now()
+    if not isinstance(result, Failed):
+        return Unknown("late", "it has not answered yet", at)
+    error = result.error
+    since = before.since if isinstance(before, Unknown) and before.rule == error.rule else at
+    return Unknown(error.rule, str(error), since)

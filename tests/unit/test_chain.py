@@ -1,0 +1,111 @@
+"""Steps in order: what fails on one node stops no other's keystore, what fails in a restart stops all of it, for a while."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from syncd.core.bundle import content_digest
+from syncd.core.errors import HostError
+from syncd.core.model import PutSecret, Reloaded, ReloadSecure, RestartNode, SweepCopies
+from syncd.engine.chain import Chain, Chained
+from syncd.engine.crew import Crew
+from syncd.engine.desk import Desk
+from syncd.engine.perform import Performer
+from syncd.engine.tools import Toolbox
+from syncd.ports import now
+from tests.fakes.world import NAMES, Bench
+
+SETTING = "cluster.remote.eck-prod.credentials"
+RELOAD = ReloadSecure((SETTING,), "why")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def performer(bench: Bench) -> Performer:
+    world = replace(bench.world(), secrets={SETTING: lambda: b"key"})
+    return Performer(world, Desk(world, lambda _: None), now())
+
+
+@pytest.fixture
+def crew() -> Iterator[Crew]:
+    made = Crew("test", 4, lambda _: None)
+    yield made
+    made.close()
+
+
+def put(bench: Bench, number: int) -> PutSecret:
+    path = bench.hosts[NAMES[number]].real(Toolbox().keystore)
+    return PutSecret(NAMES[number], SETTING, content_digest(path.read_bytes()), "why")
+
+
+def taken(chain: Chain, performer: Performer, *steps: Chained) -> list[tuple[str, str]]:
+    return [(type(o.step).__name__, o.result) for o in chain.take(performer, list(steps))]
+
+
+def test_a_node_whose_keystore_fails_keeps_no_other_from_its_key_nor_from_using_it(
+    bench: Bench, performer: Performer, crew: Crew
+) -> None:
+    chain = Chain("keystores", crew, 10, strict=False)
+    steps = [put(bench, number) for number in range(3)]
+    bench.hosts[NAMES[1]].error = HostError("unreachable", "no")
+    said = taken(chain, performer, *steps, RELOAD)
+    assert said == [("PutSecret", "done"), ("PutSecret", "failed"), ("PutSecret", "done"), ("ReloadSecure", "done")]
+    assert chain.reloaded
+
+
+def test_what_failed_is_told_and_not_tried_again_at_once_while_the_rest_goes_on(
+    bench: Bench, performer: Performer, crew: Crew
+) -> None:
+    chain = Chain("keystores", crew, 10, strict=False)
+    failing, fine = put(bench, 1), put(bench, 0)
+    bench.hosts[NAMES[1]].error = HostError("unreachable", "no")
+    taken(chain, performer, failing, RELOAD)
+    bench.hosts[NAMES[1]].error = None
+    reloaded = chain.reloaded
+    assert taken(chain, performer, failing, RELOAD) == [("PutSecret", "failed")], "whatever rings"
+    assert chain.reloaded == reloaded, "nothing new is to be read"
+    assert taken(chain, performer, failing, fine, RELOAD) == [("PutSecret", "done"), ("ReloadSecure", "done")]
+
+
+def test_a_restart_stops_at_the_step_that_fails_and_is_not_tried_again_at_once(
+    bench: Bench, performer: Performer, crew: Crew
+) -> None:
+    chain = Chain("restart", crew, 10, strict=True)
+    bench.hosts[NAMES[0]].error = HostError("unreachable", "no")
+    steps = RestartNode(NAMES[0], "x", 1, "why"), SweepCopies(NAMES[0], "why")
+    assert taken(chain, performer, *steps) == [("RestartNode", "failed")]
+    acted = chain.acted
+    bench.hosts[NAMES[0]].error = None
+    assert taken(chain, performer, *steps) == [("RestartNode", "failed")]
+    assert chain.acted == acted, "nothing was done"
+    assert taken(chain, performer, SweepCopies(NAMES[1], "why")) == [("SweepCopies", "done")], "another node's step is"
+
+
+def test_without_steps_nothing_happens(performer: Performer, crew: Crew) -> None:
+    chain = Chain("restart", crew, 10, strict=True)
+    assert taken(chain, performer) == []
+    assert chain.acted is None
+
+
+def test_what_each_process_has_read_is_noted_also_where_another_could_not(
+    bench: Bench, performer: Performer, crew: Crew
+) -> None:
+    """Of a node that refused, that was not reached, or whose keystore could not be looked at, nothing is noted."""
+    chain = Chain("keystores", crew, 10, strict=False)
+    reload = replace(RELOAD, running=tuple((name, 7) for name in NAMES))
+    held = content_digest(bench.hosts[NAMES[0]].real(Toolbox().keystore).read_bytes())
+    bench.hosts[NAMES[1]].error = HostError("unreachable", "no")
+    bench.es.unread = {NAMES[2]: "Keystore is missing"}
+    assert taken(chain, performer, reload) == [("ReloadSecure", "failed")]
+    assert chain.reloads == {NAMES[0]: Reloaded(NAMES[0], 7, held)}
+    bench.hosts[NAMES[1]].error, bench.es.unread = None, {}
+    bench.es.hosts = {name: host for name, host in bench.hosts.items() if name != NAMES[1]}
+    chain = Chain("keystores", crew, 10, strict=False)
+    assert taken(chain, performer, reload) == [("ReloadSecure", "done")]
+    assert set(chain.reloads) == {NAMES[0], NAMES[2]}

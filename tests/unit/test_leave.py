@@ -1,0 +1,381 @@
+"""Credentials, requests, and leaving a remote: each thing goes only when nothing uses it any more, and only on request."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from syncd.core import leave
+from syncd.core.bundle import Digest, Published, TrustFile
+from syncd.core.desired import judge_published, node_claims
+from syncd.core.memory import dump, note_adopted, note_published, parse
+from syncd.core.model import (
+    Absent,
+    Alias,
+    BeginRestart,
+    CaRecord,
+    Claim,
+    Context,
+    FileState,
+    Forgotten,
+    KeystoreState,
+    Known,
+    Link,
+    Memory,
+    Need,
+    NodeSeen,
+    Observed,
+    OwnTrust,
+    Policy,
+    ProofState,
+    PutSecret,
+    Reloaded,
+    ReloadSecure,
+    RemotePolicy,
+    RemoveRemote,
+    RemoveSecret,
+    Request,
+    RestartNode,
+    Step,
+    TrustPlan,
+    Unknown,
+)
+from syncd.core.mutual import seen_from_there
+from syncd.core.own_cas import own_cas
+from syncd.core.plan import after_keystores
+from syncd.core.requests import carry_out
+from syncd.core.secrets import secret_steps
+from syncd.core.trust import Rotation
+from tests.unit.test_settings import (
+    ALIAS,
+    BARE,
+    CLIENT,
+    ECK,
+    NAMES,
+    NOW,
+    OTHER,
+    OWN,
+    OWNER,
+    PATHS,
+    TRANSPORT,
+    node,
+    policy,
+    with_site,
+    world,
+)
+from tests.unit.test_underway import BEGUN
+
+SETTING = f"cluster.remote.{ALIAS}.credentials"
+KEYED = replace(policy("api_key"), remotes=(RemotePolicy(ALIAS, credential=True),))
+READ = tuple(Reloaded(name, 7, Digest("k")) for name in NAMES)
+RETIRED = CaRecord(ECK.cert.fingerprint, ALIAS, "CN=x", ECK.cert.key, None, NOW, "eck", NOW, retired_at=NOW)
+FORGOTTEN = Memory(forgotten=(Forgotten(ALIAS, CLIENT, NOW),), cas=(RETIRED,))
+
+
+def linked(seen: NodeSeen, *, credential: bool = True) -> NodeSeen:
+    link = Link(ALIAS, connected=True, sockets=1, address="eck:9443", server_name=None, has_credential=credential)
+    return replace(seen, links={ALIAS: link})
+
+
+def holding(state: str, number: int = 0, **fields: object) -> NodeSeen:
+    keystore = KeystoreState(Digest("k"), OWNER, {SETTING: state})  # type: ignore[dict-item]  # one of the three
+    return with_site(node(NAMES[number], **fields), keystore=Known(keystore, NOW))  # type: ignore[arg-type]  # of NodeSeen
+
+
+def kinds(steps: object) -> list[str]:
+    return [type(step).__name__ for step in steps]  # type: ignore[attr-defined]  # a list of steps
+
+
+def keyed(*nodes: NodeSeen) -> Observed:
+    """The operator's file can be read."""
+    seen = world(*nodes)
+    return replace(seen, remotes={ALIAS: replace(seen.remotes[ALIAS], credential=Known("new-key", NOW))})
+
+
+class TestSecrets:
+    def test_each_keystore_that_lacks_it_gets_it_and_then_all_are_read_again(self) -> None:
+        seen = keyed(holding("absent"), holding("other", 1))
+        steps, holds, _ = secret_steps(KEYED, seen, {}, NOW)
+        assert kinds(steps) == ["PutSecret", "PutSecret", "ReloadSecure"]
+        assert not holds
+
+    def test_a_first_credential_comes_with_the_restart_that_its_link_needs_and_that_is_told(self) -> None:
+        needs = {NAMES[0]: Need(NAMES[0], "why", "change", paths=frozenset({PATHS[CLIENT]}))}
+        seen = replace(keyed(holding("absent"), holding("wanted", 1)), reloads=READ)
+        steps, holds, found = secret_steps(KEYED, seen, needs, NOW)
+        assert (steps, [(hold.subject, hold.rule) for hold in holds]) == ([], [(NAMES[0], "credential_deferred")])
+        (put,) = found[NAMES[0]].secrets
+        assert isinstance(put, PutSecret)
+        assert put.within_restart
+
+    @pytest.mark.parametrize(("state", "path"), [("other", CLIENT), ("absent", TRANSPORT), ("absent", None)])
+    def test_a_credential_waits_for_no_restart_that_it_does_not_need(self, state: str, path: Context | None) -> None:
+        """With `restart.policy: never` it would wait for ever: the remote's old key may end before."""
+        needs = {NAMES[0]: Need(NAMES[0], "why", "change", paths=frozenset({PATHS[path]} if path else ()))}
+        seen = replace(keyed(holding(state), holding("wanted", 1)), reloads=READ)
+        steps, holds, found = secret_steps(KEYED, seen, needs, NOW)
+        assert (kinds(steps), holds, found) == (["PutSecret", "ReloadSecure"], [], needs)
+
+    @pytest.mark.parametrize(("state", "put"), [("absent", False), ("other", True)])
+    def test_a_first_credential_waits_while_it_is_not_known_whether_its_node_needs_a_restart(
+        self, state: str, *, put: bool
+    ) -> None:
+        """Put before one by mistake, it would not go back with the node. A replaced one waits for nothing."""
+        unknown = replace(holding(state), trust_paths=Unknown("es_unreachable", "late", NOW))
+        steps, holds, _ = secret_steps(KEYED, replace(keyed(unknown, holding("wanted", 1)), reloads=READ), {}, NOW)
+        assert (kinds(steps), [hold.rule for hold in holds]) == (
+            (["PutSecret", "ReloadSecure"], []) if put else ([], ["credential_deferred"])
+        )
+
+    @pytest.mark.parametrize("needed", [True, False])
+    def test_a_keystore_is_left_while_its_node_is_restarted_and_that_is_told(self, *, needed: bool) -> None:
+        """Its copy from before the restart goes back if the node fails."""
+        needs = {NAMES[0]: Need(NAMES[0], "why", "change")} if needed else {}
+        opened = world(record=NAMES[0]).cluster
+        seen = replace(keyed(holding("other"), holding("wanted", 1)), reloads=READ, cluster=opened)
+        steps, holds, found = secret_steps(KEYED, seen, needs, NOW)
+        assert (steps, [(hold.subject, hold.rule) for hold in holds]) == ([], [(NAMES[0], "credential_deferred")])
+        assert [len(need.secrets) for need in found.values()] == [1] * needed
+
+    def test_keystores_that_hold_it_are_left(self) -> None:
+        """Where each process has read the file as it is, or the remote names the key that it should use."""
+        read = replace(keyed(holding("wanted"), holding("wanted", 1)), reloads=READ)
+        named = keyed(*(replace(linked(holding("wanted", n)), keys={ALIAS: Known("new-key", NOW)}) for n in (0, 1)))
+        for seen in (read, replace(read, reloads=(), memory=Known(Memory(reloads=READ), NOW)), named):
+            assert secret_steps(KEYED, seen, {}, NOW)[:2] == ([], [])
+
+    @pytest.mark.parametrize("of", [0, 1])
+    @pytest.mark.parametrize("link", ["none", "down", "up"])
+    def test_a_reload_that_was_lost_is_made_up_for_also_where_the_key_is_not_named(self, of: int, link: str) -> None:
+        """A crash after the keystores were written: with the old key revoked, no link says which key is in use."""
+        one = holding("wanted")
+        if link != "none":
+            known = replace(linked(one).links[ALIAS], connected=link == "up")
+            one = replace(one, links={ALIAS: known}, keys={ALIAS: Unknown("key_not_named", "no", NOW)})
+        later = replace(READ[0], started=6) if of else replace(READ[0], keystore=Digest("before"))
+        seen = replace(keyed(one, holding("wanted", 1)), reloads=(later, READ[1]))
+        steps, holds, _ = secret_steps(KEYED, seen, {}, NOW)
+        assert (kinds(steps), holds) == (["ReloadSecure"], [])
+        (reload,) = steps
+        assert isinstance(reload, ReloadSecure)
+        assert reload.running == ((NAMES[0], 7), (NAMES[1], 7))
+        recent = replace(seen, reloaded=NOW - timedelta(seconds=59), told=frozenset(reload.running))
+        steps, holds, _ = secret_steps(KEYED, recent, {}, NOW)
+        assert (steps, [(hold.subject, hold.rule) for hold in holds]) == ([], [(NAMES[0], "credential_unloaded")])
+        started_since = replace(recent, told=frozenset({(NAMES[0], 6), (NAMES[1], 7)}))
+        assert secret_steps(KEYED, started_since, {}, NOW)[:2] == ([], []), "nothing was asked of it that it failed"
+        assert kinds(secret_steps(KEYED, replace(seen, reloaded=NOW - timedelta(seconds=60)), {}, NOW)[0])
+
+    @pytest.mark.parametrize("used", ["old-key", None])
+    def test_a_process_that_does_not_use_it_is_told_to_read_it(self, used: str | None) -> None:
+        """Whatever was noted of a reload: what the process is seen to use counts."""
+        one = linked(holding("wanted"), credential=used is not None)
+        one = replace(one, keys={ALIAS: Known(used, NOW)} if used else {})
+        seen = replace(keyed(one, linked(holding("wanted", 1))), reloads=READ)
+        assert kinds(secret_steps(KEYED, seen, {}, NOW)[0]) == ["ReloadSecure"]
+        again = replace(seen, reloaded=NOW - timedelta(seconds=5), told=frozenset({(NAMES[0], 7)}))
+        steps, holds, _ = secret_steps(KEYED, again, {}, NOW)
+        assert (steps, [hold.rule for hold in holds]) == ([], ["credential_unloaded"])
+
+    @pytest.mark.parametrize("node", [0, 1])
+    def test_a_restart_begins_when_no_other_tool_edits_its_keystore(self, node: int) -> None:
+        """One that copies or edits it at the same time would take the one or the other back."""
+        put = PutSecret(NAMES[node], "a.setting", Digest("k"), "a key was replaced")
+        begun: list[Step] = [BeginRestart(replace(BEGUN, node=NAMES[0]), "why"), RestartNode(NAMES[0], "i", 7, "why")]
+        steps, holds = after_keystores([put], begun, [])
+        if node == 0:
+            assert (steps, [(hold.subject, hold.rule) for hold in holds]) == ([], [(NAMES[0], "restart_pending")])
+        else:
+            assert (steps, holds) == (begun, [])
+
+    def test_a_key_that_was_named_before_the_reload_says_nothing_of_it(self) -> None:
+        one = replace(linked(holding("wanted")), keys={ALIAS: Known("old-key", NOW - timedelta(seconds=2))})
+        seen = replace(keyed(one, holding("wanted", 1)), reloaded=NOW - timedelta(seconds=1), reloads=READ)
+        assert secret_steps(KEYED, seen, {}, NOW)[:2] == ([], [])
+
+    def test_a_proof_by_handshake_which_changes_the_keystores_too_is_no_trouble(self) -> None:
+        """While it is open nothing is done about that; after it, they are read once more, without a hold."""
+        seen = replace(keyed(holding("wanted"), holding("wanted", 1)), reloaded=NOW - timedelta(seconds=9))
+        for proof in (ProofState(busy=True), ProofState(nodes=frozenset(NAMES))):
+            assert secret_steps(KEYED, replace(seen, proof=proof), {}, NOW)[:2] == ([], [])
+        over = replace(seen, proof=ProofState(changed=NOW - timedelta(seconds=1)))
+        steps, holds, _ = secret_steps(KEYED, over, {}, NOW)
+        assert (kinds(steps), holds) == (["ReloadSecure"], [])
+
+    def test_unknown_keystores_and_credentials_are_holds(self) -> None:
+        unread = with_site(node(), keystore=Unknown("no_permission", "no", NOW))
+        _, holds, _ = secret_steps(KEYED, keyed(unread, holding("wanted", 1)), {}, NOW)
+        assert [hold.rule for hold in holds] == ["no_permission"]
+        seen = keyed(holding("absent"), holding("absent", 1))
+        remote = replace(seen.remotes[ALIAS], credential=Unknown("credential_unreadable", "no", NOW))
+        steps, holds, _ = secret_steps(KEYED, replace(seen, remotes={ALIAS: remote}), {}, NOW)
+        assert (steps, [hold.rule for hold in holds]) == ([], ["credential_unreadable"])
+
+
+class TestLeaving:
+    """In order: settings, credential, certificates, the name in elasticsearch.yml, the file."""
+
+    def steps(self, seen: Observed, memory: Memory = FORGOTTEN) -> list[str]:
+        return kinds(leave.leaving_steps(policy(""), seen, memory)[0])
+
+    def test_first_the_settings_go(self) -> None:
+        assert self.steps(world(linked(holding("other")), linked(holding("other", 1)))) == ["RemoveRemote"]
+
+    def test_then_the_credentials_and_the_processes_forget_them(self) -> None:
+        seen = world(holding("other"), holding("absent", 1))
+        assert self.steps(seen) == ["RemoveSecret", "ReloadSecure"]
+
+    def test_the_file_goes_when_neither_process_nor_yml_names_it(self) -> None:
+        named = frozenset({PATHS[CLIENT]})
+        text = BARE + f"xpack.security.remote_cluster_client.ssl.certificate_authorities: [{PATHS[CLIENT]}]\n"
+        assert self.steps(world(holding("absent", named=named), holding("absent", 1, text=text))) == []
+        assert self.steps(world(holding("absent"), holding("absent", 1))) == ["RemoveFile", "RemoveFile"]
+
+    def test_a_context_that_is_still_used_keeps_its_file(self) -> None:
+        assert kinds(leave.leaving_steps(policy("api_key"), world(), FORGOTTEN)[0]) == []
+
+    def test_with_a_node_unseen_nothing_goes_and_that_is_told(self) -> None:
+        silent = replace(holding("other"), process=Unknown("es_unreachable", "no", NOW))
+        steps, holds = leave.leaving_steps(policy(""), world(silent, holding("other", 1)), FORGOTTEN)
+        assert not [step for step in steps if isinstance(step, RemoveRemote | RemoveSecret)]
+        assert [hold.rule for hold in holds] == ["leaving"]
+
+    def test_its_cas_retire_only_when_no_node_knows_the_alias(self) -> None:
+        record = CaRecord(ECK.cert.fingerprint, ALIAS, "CN=x", ECK.cert.key, None, NOW, "eck", NOW)
+        memory = replace(FORGOTTEN, cas=(record,))
+        assert leave.note_left(world(linked(node()), node(NAMES[1])), memory, NOW) == memory
+        assert leave.note_left(world(), memory, NOW).cas[0].retired_at == NOW
+
+    def test_what_nothing_is_left_of_is_forgotten_whole(self) -> None:
+        gone = {CLIENT: Absent(NOW), TRANSPORT: Absent(NOW)}
+        seen = world(*(replace(holding("absent", number), files=gone) for number in (0, 1)))
+        assert leave.note_gone(policy(""), seen, FORGOTTEN, {}).forgotten == ()
+        there = replace(seen, nodes={**seen.nodes, NAMES[0]: holding("absent")})
+        assert leave.note_gone(policy(""), there, FORGOTTEN, {}) == FORGOTTEN
+        claims = {NAMES[0]: (Claim(ECK.cert, "eck", ALIAS, "kept"),)}
+        assert leave.note_gone(policy(""), seen, FORGOTTEN, {CLIENT: TrustPlan(claims)}) == FORGOTTEN
+
+    def test_with_another_remote_in_the_same_file_it_is_what_the_files_hold_that_counts(self) -> None:
+        """The write that takes its CA out may have failed, be held or be paused: no claim says so."""
+        other = Known(FileState(Digest("y"), TrustFile((OTHER.cert,)), OWNER, 0), NOW)
+        seen = world(*(replace(holding("absent", n), files={CLIENT: other, TRANSPORT: Absent(NOW)}) for n in (0, 1)))
+        left = replace(policy("api_key"), remotes=(RemotePolicy(Alias("eck-a")),))
+        assert leave.note_gone(left, seen, FORGOTTEN, {}).forgotten == ()
+        for file in (holding("absent").files[CLIENT], Unknown("no_permission", "no", NOW)):
+            one = replace(seen.nodes[NAMES[0]], files={CLIENT: file, TRANSPORT: Absent(NOW)})
+            there = replace(seen, nodes={**seen.nodes, NAMES[0]: one})
+            assert leave.note_gone(left, there, FORGOTTEN, {}) == FORGOTTEN
+        shared = {NAMES[0]: (Claim(ECK.cert, "eck", Alias("eck-a"), "current"),)}
+        one = replace(seen.nodes[NAMES[0]], files=holding("absent").files)
+        there = replace(seen, nodes={**seen.nodes, NAMES[0]: one})
+        assert leave.note_gone(left, there, FORGOTTEN, {CLIENT: TrustPlan(shared)}).forgotten == ()
+
+
+class TestWhatIsKnownAfterwards:
+    """Of a remote that was forgotten whole: its CAs were ECK's, and that is all."""
+
+    def left(self) -> Memory:
+        gone = {CLIENT: Absent(NOW), TRANSPORT: Absent(NOW)}
+        seen = world(*(replace(holding("absent", number), files=gone) for number in (0, 1)))
+        memory = leave.note_gone(policy(""), seen, FORGOTTEN, {})
+        assert not memory.forgotten
+        return memory
+
+    def test_its_ca_is_never_published_as_one_of_our_own(self) -> None:
+        """A person may have appended it to the nodes' own CAs by hand: ECK would trust another ECK for good."""
+        seen = replace(world(), memory=Known(self.left(), NOW), remotes={})
+        trust = Known(OwnTrust((OWN.cert, ECK.cert), "pem", ()), NOW)
+        seen = replace(seen, nodes={name: with_site(each, trust=trust) for name, each in seen.nodes.items()})
+        assert own_cas(policy(""), seen, (), NOW).certs == (OWN.cert,)
+
+    def test_one_that_a_person_puts_back_is_foreign_and_stays_and_may_be_adopted(self) -> None:
+        memory = self.left()
+        (claim,) = node_claims((), (ECK.cert,), memory)
+        assert (claim.origin, claim.role) == ("foreign", "kept")
+        memory = note_adopted(memory, ALIAS, ECK.cert, NOW, CLIENT)
+        (claim,) = node_claims((), (ECK.cert,), memory)
+        assert (claim.origin, claim.alias) == ("eck", ALIAS)
+
+    def test_added_again_it_begins_anew_and_forgotten_again_there_is_nothing_to_do(self) -> None:
+        """A CA that was made anew meanwhile is the first one, not a change of key that somebody has to approve."""
+        memory = self.left()
+        assert "nothing is known" in asked("forget", Alias("eck-prod"), world(), memory, policy(""))[1]
+        strict = RemotePolicy(ALIAS, accept="same_key")
+        for ca in (ECK.cert, OTHER.cert):
+            published = Known(Published(ca, ()), NOW)
+            current = judge_published(strict, replace(world().remotes[ALIAS], published=published), memory)
+            assert (current.ca, current.rotation) == (ca, Rotation.FIRST)
+            again = note_published(memory, ALIAS, ca, NOW, "", CLIENT)
+            (claim,) = node_claims((), (ca,), again)
+            assert (claim.origin, claim.alias) == ("eck", ALIAS)
+        assert parse(dump(memory, "onprem"), "here") == memory
+
+
+class TestTheDead:
+    def test_nothing_waits_for_a_dead_node_until_it_is_seen_again(self) -> None:
+        unseen = Unknown("unreachable", "no", NOW)
+        dead = replace(node(), process=unseen, files=dict.fromkeys(Context, unseen))
+        memory = Memory(dead=frozenset({NAMES[0]}))
+        alive_policy, alive, after = leave.without_the_dead(policy(), world(dead, node(NAMES[1])), memory)
+        assert set(alive.nodes) == {NAMES[1]} == {each.name for each in alive_policy.nodes}
+        assert after.dead == {NAMES[0]}
+        _, back, after = leave.without_the_dead(policy(), world(), memory)
+        assert set(back.nodes) == set(NAMES)
+        assert not after.dead
+
+
+def asked(
+    verb: str, argument: str, seen: Observed, memory: Memory | None = None, configured: Policy | None = None
+) -> tuple[Memory, str]:
+    request = Request("r", verb, argument, "somebody", NOW)  # type: ignore[arg-type]  # one of the verbs
+    carried = carry_out(replace(memory or Memory(), requests=(request,)), configured or policy(), seen, NOW)
+    return carried.memory, dict(carried.memory.answered)["r"]
+
+
+class TestRequests:
+    def test_a_restart_is_of_the_processes_that_run_now(self) -> None:
+        memory, answer = asked("restart", "", world())
+        assert [(wish.node, wish.started, wish.anyway) for wish in memory.wishes] == [
+            (name, 7, False) for name in NAMES
+        ]
+        assert "each node that needs it" in answer
+        memory, _ = asked("restart", NAMES[1], world())
+        assert [(wish.node, wish.anyway) for wish in memory.wishes] == [(NAMES[1], True)]
+
+    def test_a_node_that_cannot_be_asked_is_left_out_and_told(self) -> None:
+        silent = replace(node(), process=Unknown("es_unreachable", "no", NOW))
+        memory, answer = asked("restart", "*", world(silent, node(NAMES[1])))
+        assert [wish.node for wish in memory.wishes] == [NAMES[1]]
+        assert NAMES[0] in answer
+
+    @pytest.mark.parametrize(("verb", "argument"), [("restart", "nobody"), ("forget", ALIAS), ("forget", "unheard-of")])
+    def test_what_makes_no_sense_is_answered_and_changes_nothing(self, verb: str, argument: str) -> None:
+        memory, answer = asked(verb, argument, world())
+        assert replace(memory, answered=()) == Memory()
+        assert "no" in answer or "first" in answer
+
+    def test_a_remote_that_the_configuration_lacks_may_be_forgotten(self) -> None:
+        other = Alias("eck-old")
+        record = CaRecord(ECK.cert.fingerprint, other, "CN=x", ECK.cert.key, None, NOW, "eck", NOW, context=TRANSPORT)
+        memory, _ = asked("forget", other, world(), Memory(cas=(record,)))
+        assert memory.forgotten == (Forgotten(other, TRANSPORT, NOW),)
+
+    def test_a_node_that_answers_is_not_dead(self) -> None:
+        memory, answer = asked("forget_node", NAMES[0], world())
+        assert not memory.dead
+        assert "not dead" in answer
+
+
+def test_the_other_direction_is_judged_by_the_names_that_eck_accepts() -> None:
+    seen = node()
+    remote = world().remotes[ALIAS]
+    own = world(seen, node(NAMES[1])).within(TRANSPORT).nodes[NAMES[0]]
+    assert isinstance(seen.site, Known)
+    assert isinstance(seen.site.value.shown, Known)
+    ours = seen.site.value.shown.value
+    accepting = replace(ours, accepted=frozenset({own.own[0].subject}))
+    assert seen_from_there(own, replace(remote, shown=(accepting,)), NOW).refused == ""
+    refusing = replace(ours, accepted=frozenset({"CN=other"}))
+    assert "does not accept" in seen_from_there(own, replace(remote, shown=(refusing,)), NOW).refused
+    late = ours.presented.leaf.not_after + timedelta(days=1)
+    assert "ended" in seen_from_there(own, remote, late).refused
