@@ -23,10 +23,17 @@ class Authority:
     @classmethod
     def create(cls, name: str) -> "Authority":
         """A self-signed CA of this common name."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_name(name), _name(name), key)
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        return cls._signed(_name(name), ec.generate_private_key(ec.SECP256R1()))
+
+    @classmethod
+    def _signed(cls, name: x509.Name, key: ec.EllipticCurvePrivateKey) -> "Authority":
+        constraints = x509.BasicConstraints(ca=True, path_length=None)
+        builder = _builder(name, name, key).add_extension(constraints, critical=True)
         return cls(builder.sign(key, hashes.SHA256()), key)
+
+    def renew(self) -> "Authority":
+        """Another certificate of the same key and name: what it has signed before still verifies."""
+        return self._signed(self.cert.subject, self.key)
 
     @property
     def pem(self) -> bytes:

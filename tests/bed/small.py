@@ -20,6 +20,12 @@ CLUSTER = "edge"
 _FRESH_EVERY = 1.0
 
 
+YML = """\
+cluster.name: onprem
+xpack.security.remote_cluster_client.ssl.certificate_authorities: ["remote-cluster-ca.crt"]
+"""
+
+
 @dataclass
 class SmallNode:
     """One host: its sshd, and the process that behaves as Elasticsearch does."""
@@ -124,6 +130,6 @@ def _write(folder: Path, config: NodeConfig, trust: bytes) -> None:
     (folder / "config").mkdir(parents=True)
     (folder / "logs").mkdir()
     Path(config.log_file).touch()
-    (folder / "config" / "elasticsearch.yml").write_text("cluster.name: onprem\n")
+    (folder / "config" / "elasticsearch.yml").write_text(YML)
     (folder / "node.json").write_text(json.dumps(asdict(config)))
     Path(config.trust_file).write_bytes(trust)

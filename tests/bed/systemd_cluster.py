@@ -2,6 +2,7 @@
 
 import json
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,14 @@ OWNER = "elasticsearch"
 HTTP_PORT, TRANSPORT_PORT = 9200, 9300
 _ASSETS = Path(__file__).parent / "assets"
 _GREEN_SECONDS = 240.0
+STORE_PASSWORD = "of-the-stores"
+_PEM_LINES = """\
+  key: certs/transport.key
+  certificate: certs/transport.crt
+  certificate_authorities: ["certs/transport-ca.crt"]"""
+_STORE_LINES = """\
+  keystore.path: certs/transport.p12
+  truststore.path: certs/transport.p12"""
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,8 @@ class SystemdCluster:
     """More lines of every node's elasticsearch.yml."""
     files: dict[str, bytes] = field(default_factory=dict)
     """More files of every node's config directory, by name."""
+    stores: bool = False
+    """Transport layer as `elasticsearch-certutil` makes it: a PKCS#12 store for key and trust, passwords in the keystore."""
     world: SystemdWorld = field(init=False)
     hosts: SudoHosts = field(init=False)
     transport_ca: Authority = field(default_factory=lambda: Authority.create("transport CA of the bed"))
@@ -144,6 +155,20 @@ class SystemdCluster:
     def _trust(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.http_ca_file))
 
+    def put(self, node: SystemdNode, name: str, content: bytes) -> None:
+        """Replace a file of a node's config directory as a careful writer does: owner and mode first, then the rename."""
+        self.put_together(node, {name: content})
+
+    def put_together(self, node: SystemdNode, contents: Mapping[str, bytes]) -> None:
+        """Files that belong together, renamed at once: a node that reads a new key beside an old certificate takes both."""
+        temps = {node.config / f"{name}.new": content for name, content in contents.items()}
+        for temp, content in temps.items():
+            temp.write_bytes(content)
+            temp.chmod(0o660)
+        self.world.run("chown", f"root:{OWNER}", *map(str, temps))
+        for temp in temps:
+            temp.rename(temp.with_suffix(""))
+
     def _green(self) -> bool:
         health = self.api("GET", "/_cluster/health")
         return bool(health["status"] == "green" and health["number_of_nodes"] == self.size)
@@ -174,6 +199,12 @@ class SystemdCluster:
         self.world.run("cp", "-rT", "--no-preserve=all", f"{distribution}/config", str(first.config))
         self.tool(first, "elasticsearch-keystore", "create")
         self.tool(first, "elasticsearch-users", "useradd", USER, "-p", PASSWORD, "-r", "superuser")
+        if self.stores:
+            for part in ("keystore", "truststore"):
+                setting = f"xpack.security.transport.ssl.{part}.secure_password"
+                self.tool(first, "elasticsearch-keystore", "add", "-x", "-f", setting, stdin=STORE_PASSWORD)
+            ca = ("ca", "--out", str(self.folder / "ca.p12"), "--pass", STORE_PASSWORD)
+            self.tool(first, "elasticsearch-certutil", *ca)
         for node in others:  # the tools take seconds each
             self.world.run("cp", "-rT", str(first.config), str(node.config))
         for node in self.nodes:
@@ -194,11 +225,20 @@ class SystemdCluster:
             cert, key = ca.leaf(node.name, node.address)
             for name, content in (("ca.crt", ca.pem), (f"{layer}.crt", cert), (f"{layer}.key", key)):
                 (certs / (f"{layer}-ca.crt" if name == "ca.crt" else name)).write_bytes(content)
+        if self.stores:
+            self._store(node, certs / "transport.p12")
         for name, content in self.files.items():
             (node.config / name).write_bytes(content)
         self.world.run("chown", "-R", f"root:{OWNER}", str(node.config))
         self.world.run("find", str(node.config), "-type", "d", "-exec", "chmod", "2750", "{}", "+")
         self.world.run("find", str(node.config), "-type", "f", "-exec", "chmod", "0660", "{}", "+")
+
+    def _store(self, node: SystemdNode, path: Path) -> None:
+        """A node's certificate, its key and the CA, in one store."""
+        ca = ("--ca", str(self.folder / "ca.p12"), "--ca-pass", STORE_PASSWORD)
+        leaf = ("--name", node.name, "--dns", node.name, "--ip", node.address)
+        out = ("--out", str(path), "--pass", STORE_PASSWORD)
+        self.tool(node, "elasticsearch-certutil", "cert", *ca, *leaf, *out)
 
     def _yml(self, node: SystemdNode) -> str:
         seeds = json.dumps([f"{peer.address}:{TRANSPORT_PORT}" for peer in self.nodes])
@@ -221,9 +261,7 @@ xpack.security.autoconfiguration.enabled: false
 xpack.security.transport.ssl:
   enabled: true
   verification_mode: full
-  key: certs/transport.key
-  certificate: certs/transport.crt
-  certificate_authorities: ["certs/transport-ca.crt"]
+{_STORE_LINES if self.stores else _PEM_LINES}
 xpack.security.http.ssl:
   enabled: true
   key: certs/http.key

@@ -164,6 +164,7 @@ def scene(open_folder: Path, need_sshd: None) -> Iterator[Scene]:
         for node in nodes:
             node.trust.write_bytes(ca.pem + foreign[node.name].pem)
         kube.put_secret(NS, SECRET, {"ca.crt": ca.pem})
+        kube.put_elasticsearch(NS, SOURCE["cluster"], 1)
         kube.kubeconfig(open_folder / "kubeconfig")
         (open_folder / "state").mkdir()
         state = open_folder / "state" / "edge.json"
