@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bench import copying, handshakes, idle, page, propagation, real, thousand, ways
+from bench import copying, handshakes, idle, page, planning, propagation, real, thousand, ways
 from bench.budgets import PARTS
 from bench.measured import Measured
 from syncd.ports import now
@@ -33,6 +33,7 @@ MEASURES = {
     "thousand": Part(thousand.measure, ("sshd",)),
     "proven": Part(real.measure, ("sshd", "kube", "elasticsearch"), elasticsearch=True),
     "handshakes": Part(handshakes.measure),
+    "planning": Part(planning.measure),
 }
 
 

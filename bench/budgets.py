@@ -52,6 +52,7 @@ HANDSHAKES = (
     Budget("demo_same_key", "fresh handshakes of simulated nodes failed, same-key renewals", "failed", 0),
     Budget("demo_new_key", "the same, new keys with 10 s of kubelet delay", "failed", 0),
 )
+PLANNING = (Budget("plan_edit", "100 nodes that lack the same lines of elasticsearch.yml: edits and plan", "s", 2),)
 PARTS = {
     "copying": COPYING,
     "propagation": PROPAGATION,
@@ -59,6 +60,7 @@ PARTS = {
     "thousand": THOUSAND,
     "proven": PROVEN,
     "handshakes": HANDSHAKES,
+    "planning": PLANNING,
 }
 
 

@@ -17,6 +17,7 @@ from syncd.demo.node import NodeConfig
 from syncd.demo.pki import EckCa
 from syncd.demo.remote import DemoRemote
 from syncd.ports import now
+from tests.bed.small import YML
 
 ALIAS = "eck-prod"
 SECRET = ("elastic", "quickstart-es-transport-certs-public")
@@ -99,7 +100,7 @@ class Field:
 
     def _node(self, name: str, ports: dict[str, int]) -> NodeConfig:
         config = self.hosts.file(name).parent
-        (config / "elasticsearch.yml").write_text("cluster.name: onprem\n")
+        (config / "elasticsearch.yml").write_text(YML)
         (config / "onprem.log").touch()
         self.hosts.file(name).write_bytes(self._company)
         return NodeConfig(

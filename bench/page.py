@@ -24,6 +24,7 @@ _TITLES = {
     "idle": "Idle",
     "thousand": "A thousand nodes",
     "proven": "From the Secret to the proof, on three real Elasticsearch nodes",
+    "planning": "A rolling restart planned",
     "handshakes": "Fresh handshakes of simulated nodes",
 }
 _SMALL = """\
