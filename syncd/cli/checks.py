@@ -5,7 +5,6 @@ from typing import Literal
 
 from syncd.cli.check import Check
 from syncd.cli.checks_models import node_checks, reload_checks, remote_checks
-from syncd.core.leave import without_the_dead
 from syncd.core.model import (
     Absent,
     ClusterState,
@@ -21,7 +20,8 @@ from syncd.core.model import (
     Seen,
     Unknown,
 )
-from syncd.core.proof import yml_text
+from syncd.core.nodes.leave import without_the_dead
+from syncd.core.proof.loaded import yml_text
 
 _OLDEST = (8, 14)
 """The oldest Elasticsearch that syncd is tested with, and the first with the API-key model as GA."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from syncd.cli.check import Check
-from syncd.core.mirror_retire import loaded
+from syncd.core.eck.mirror_retire import loaded
 from syncd.core.model import (
     Absent,
     Context,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from syncd.core.bundle import Cert
+from syncd.core.java.trust import verifies
 from syncd.core.model import Alias, Context, Known, NodeSeen, Observed, Plan, Presented, Seen, Shown, Unknown
-from syncd.core.trust import verifies
 
 
 def revoke_text(cert: Cert, seen: Observed, plan: Plan, now: datetime) -> Iterator[str]:

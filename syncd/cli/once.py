@@ -7,8 +7,8 @@ from time import sleep
 
 from syncd.cli.wiring import Wiring
 from syncd.config import model as config
-from syncd.core import restart
 from syncd.core.model import Known, Observed, Plan, Policy, Report
+from syncd.core.restarts.rules import WAITING_RULES
 from syncd.engine.crew import Crew
 from syncd.engine.desk import Desk
 from syncd.engine.prove import Prover
@@ -108,7 +108,7 @@ def _is_open(report: Report) -> bool:
 
 def _waits(report: Report) -> bool:
     """Whether a restart is due that waits for nothing but the cluster."""
-    rules = {hold.rule for hold in report.plan.holds} & restart.NAMES
+    rules = {hold.rule for hold in report.plan.holds} & WAITING_RULES
     return bool(rules) and rules <= _PASSING
 
 

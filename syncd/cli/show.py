@@ -8,6 +8,7 @@ from datetime import datetime
 from syncd.cli.check import Check
 from syncd.cli.steps import step_text
 from syncd.core.bundle import Cert, Fingerprint
+from syncd.core.java.trust import Rotation
 from syncd.core.memory import certs_anywhere
 from syncd.core.model import (
     BeginRestart,
@@ -22,8 +23,7 @@ from syncd.core.model import (
     RestartNode,
     Step,
 )
-from syncd.core.restart import NAMES
-from syncd.core.trust import Rotation
+from syncd.core.restarts.rules import WAITING_RULES
 
 _NEWS = {
     Rotation.FIRST: "the first CA seen is taken as it is",
@@ -61,7 +61,7 @@ def restart_text(plan: Plan) -> Iterator[str]:
     steps = [step for step in (*plan.now, *(s for s, _ in plan.later)) if isinstance(step, BeginRestart | RestartNode)]
     for text, nodes in _grouped(steps):
         yield f"  now   {text}  on {' '.join(nodes)}"
-    about = [hold for hold in plan.holds if hold.rule in NAMES]
+    about = [hold for hold in plan.holds if hold.rule in WAITING_RULES]
     yield from (f"  hold  {hold.subject}: {hold.rule}: {hold.text}" for hold in about)
     if not steps and not about:
         yield f"{plan.cluster}: no node lacks anything that a restart would bring."

@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from syncd.core.bundle import Cert, read_trust_file
+from syncd.core.eck.guard import check_mirror, check_resource
 from syncd.core.errors import BundleError, UnsafePlan
-from syncd.core.guard_mirror import check_mirror, check_resource
-from syncd.core.guard_restart import check_restart, of_restart
+from syncd.core.java.trust import verifies
 from syncd.core.model import (
     Context,
     Hold,
@@ -26,7 +26,7 @@ from syncd.core.model import (
     Step,
     Unknown,
 )
-from syncd.core.trust import verifies
+from syncd.core.restarts.guard import check_restart, of_restart
 
 
 def guard(plan: Plan, seen: Observed, now: datetime) -> Plan:

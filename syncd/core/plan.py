@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from syncd.core import credential, handshake, leave, settings
+from syncd.core import credential
 from syncd.core import memory as history
+from syncd.core.eck.mirror import mirror_steps
+from syncd.core.eck.resource import resource_steps
 from syncd.core.guard import guard
-from syncd.core.mirror import mirror_steps
 from syncd.core.model import (
     Absent,
     BeginRestart,
@@ -35,23 +36,25 @@ from syncd.core.model import (
     TrustPlan,
     Unknown,
 )
+from syncd.core.nodes import leave, settings
+from syncd.core.nodes.secrets import secret_steps
+from syncd.core.proof import handshake
+from syncd.core.proof.markers import MarkerSource
 from syncd.core.requests import carry_out
-from syncd.core.resource import resource_steps
-from syncd.core.rolling import in_order, restart_steps
-from syncd.core.secrets import secret_steps
-from syncd.core.trustplan import Part, plan_trust
+from syncd.core.restarts.rolling import in_order, restart_steps
+from syncd.core.trustfile.plan import Part, plan_trust
 
 STOPPING = frozenset({"observe", "standby", "permit_unavailable", "other_owner"})
 """Brakes under which nothing at all is done; under the others what must not stop half way goes on."""
 
 
-def guarded_plan(seen: Observed, policy: Policy, now: datetime, fresh: handshake.MarkerSource) -> Plan:
+def guarded_plan(seen: Observed, policy: Policy, now: datetime, fresh: MarkerSource) -> Plan:
     """The decision, and the last look at it: of the same world, in which nobody waits for nodes that were declared dead."""
     _, alive, _ = leave.without_the_dead(policy, seen, seen.remembered)
     return guard(make_plan(seen, policy, now, fresh), alive, now)
 
 
-def make_plan(seen: Observed, policy: Policy, now: datetime, fresh: handshake.MarkerSource) -> Plan:
+def make_plan(seen: Observed, policy: Policy, now: datetime, fresh: MarkerSource) -> Plan:
     """The whole decision of a pass, in the order of docs/flow.md. `fresh` mints markers."""
     holds = _past(seen)
     policy, seen, past = leave.without_the_dead(policy, seen, seen.remembered)

@@ -7,6 +7,8 @@ breaks new connections at once, although sockets that were opened before go on w
 from datetime import UTC, datetime
 from typing import Literal
 
+from syncd.core.eck.mutual import seen_from_there
+from syncd.core.java.trust import Trust, verifies
 from syncd.core.model import (
     Absent,
     Alias,
@@ -20,8 +22,6 @@ from syncd.core.model import (
     Verdict,
     credential_setting,
 )
-from syncd.core.mutual import seen_from_there
-from syncd.core.trust import Trust, verifies
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 """The end of what is trusted itself."""

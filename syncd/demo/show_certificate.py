@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from syncd.core.bundle import Cert, read_trust_file
+from syncd.core.eck.mirror_text import read_mirror
 from syncd.core.errors import BundleError
-from syncd.core.mirror_text import read_mirror
 from syncd.demo.eck import DemoEck
 from syncd.demo.kube.store import KubeFault
 from syncd.demo.mutual import look

@@ -6,9 +6,9 @@ from functools import partial
 from time import monotonic
 from typing import TypeVar
 
-from syncd.core import restart
 from syncd.core.errors import HostError
 from syncd.core.model import Alias, ClusterState, EckResource, Known, NodeName, Report
+from syncd.core.restarts.rules import WAITING_RULES
 from syncd.engine.crew import Crew, Result
 from syncd.engine.dated import dated
 from syncd.engine.outcome import is_older, present, seen, seen_at
@@ -56,7 +56,7 @@ class Asking:
     def _cluster(self, report: Report | None) -> ClusterState:
         """What the cluster says; the shards that are nowhere else are asked for only where a restart may come."""
         state = self._world.elasticsearch.cluster(self._deadline())
-        if report is None or not any(hold.rule in restart.NAMES for hold in report.plan.holds):
+        if report is None or not any(hold.rule in WAITING_RULES for hold in report.plan.holds):
             return state
         return replace(state, sole_copies=self._world.elasticsearch.sole_copies(self._deadline()))
 

@@ -17,7 +17,6 @@ from time import monotonic
 
 from syncd.core.bundle import Cert, Digest
 from syncd.core.errors import PermitLost, SyncdError
-from syncd.core.handshake import SERVER_NAME
 from syncd.core.model import (
     CloseProof,
     Context,
@@ -28,6 +27,7 @@ from syncd.core.model import (
     Sighting,
     credential_setting,
 )
+from syncd.core.proof.handshake import SERVER_NAME
 from syncd.engine import keystore
 from syncd.engine.reload import tell
 from syncd.engine.rings import PROOF

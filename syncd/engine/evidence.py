@@ -7,8 +7,6 @@ from time import monotonic
 from typing import NamedTuple
 
 from syncd.core.bundle import Digest, bundle_digest
-from syncd.core.handshake import marker_names
-from syncd.core.loadlog import last_reload, whole_lines
 from syncd.core.model import (
     Context,
     FileState,
@@ -21,7 +19,9 @@ from syncd.core.model import (
     Sighting,
     Written,
 )
-from syncd.core.proof import poll_of
+from syncd.core.proof.loaded import poll_of
+from syncd.core.proof.loadlog import last_reload, whole_lines
+from syncd.core.proof.markers import marker_names
 from syncd.engine.crew import Crew, Done
 from syncd.engine.desk import Desk
 from syncd.engine.sighted import Sighted

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from syncd.core.bundle import MAX_BYTES, Cert, Published, content_digest, read_trust_file
+from syncd.core.eck.published import read_published
 from syncd.core.errors import BundleError, HostError, StateError, SyncdError
 from syncd.core.memory import parse
 from syncd.core.model import (
@@ -27,7 +28,6 @@ from syncd.core.model import (
     Seen,
     Unknown,
 )
-from syncd.core.published import read_published
 from syncd.engine.crew import Crew, Done, Failed, Result
 from syncd.engine.patience import Backoff, Patience
 from syncd.engine.sighted import Sighted

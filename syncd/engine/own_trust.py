@@ -3,8 +3,8 @@
 from syncd.core.bundle import MAX_BYTES, Cert, read_trust_file
 from syncd.core.errors import BundleError, HostError
 from syncd.core.model import OwnTrust
-from syncd.core.own_trust import Named, Store
-from syncd.core.stores import read_listing
+from syncd.core.nodes.own_trust import Named, Store
+from syncd.core.nodes.stores import read_listing
 from syncd.engine import keystore
 from syncd.engine.tools import Toolbox, last_line, run_as
 from syncd.ports import Deadline, Found, Host

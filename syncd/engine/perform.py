@@ -31,7 +31,7 @@ from syncd.core.model import (
     SweepCopies,
     Written,
 )
-from syncd.core.stopping import changed
+from syncd.core.restarts.stopping import changed
 from syncd.engine.desk import Desk
 from syncd.engine.handover import Handover, OnHost
 from syncd.engine.reload import reload_keystores

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from threading import Condition, Thread
 from time import monotonic
 
-from syncd.core import restart
 from syncd.core.bundle import bundle_digest
 from syncd.core.model import Hold, Known, Report
+from syncd.core.restarts.rules import WAITING_RULES
 from syncd.engine.asking import Asking
 from syncd.engine.crew import Crew
 from syncd.engine.desk import Desk
@@ -148,7 +148,7 @@ def _restarting(page: Sighted, report: Report | None) -> bool:
     if not isinstance(cluster, Known) or acted is None:
         return acted is not None
     lately = (now() - acted).total_seconds() < _HOPEFUL
-    held = lately and report is not None and any(hold.rule in restart.NAMES for hold in report.plan.holds)
+    held = lately and report is not None and any(hold.rule in WAITING_RULES for hold in report.plan.holds)
     return page.restarting is not None or cluster.at <= acted or held
 
 

@@ -28,7 +28,7 @@ from syncd.core.model import (
     Unknown,
     YmlState,
 )
-from syncd.core.own_trust import Named, Store, key_file, kind_of, named
+from syncd.core.nodes.own_trust import Named, Store, key_file, kind_of, named
 from syncd.engine import keystore, own_trust, passphrase
 from syncd.engine.copies import copy_of, ours_of
 from syncd.engine.keystore import Held

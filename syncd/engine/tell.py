@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from syncd.core.java.trust import Rotation
 from syncd.core.model import Alias, EndRestart, Known, PutFile, PutMirror, Report, Unknown
-from syncd.core.trust import Rotation
 from syncd.ports import Notices
 
 _TEXT = {

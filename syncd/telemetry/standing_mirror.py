@@ -4,8 +4,8 @@ A step may be held back (somebody undoes it, it is too large, the guard refuses 
 """
 
 from syncd.core.bundle import bundle_digest
-from syncd.core.handshake import marker_names
 from syncd.core.model import Alias, Context, Hold, Known, MirrorState, PutMirror, RemoteSeen, Report, Unknown
+from syncd.core.proof.markers import marker_names
 
 _BESIDES = frozenset(
     {"mirror_faults", "mirror_found", "mirror_unproven", "mirror_unloaded", "guard_foreign_field", "guard_switches_off",

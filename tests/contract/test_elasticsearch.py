@@ -13,8 +13,8 @@ import pytest
 
 from syncd.adapters.elasticsearch import ElasticsearchApi, ElasticsearchSettings
 from syncd.core.errors import ClusterError
-from syncd.core.handshake import SERVER_NAME
 from syncd.core.model import Alias, Allocation, Known, NodeName, Restarted, RestartRecord, Shards
+from syncd.core.proof.handshake import SERVER_NAME
 from syncd.demo.pki import EckCa
 from syncd.demo.world import ALIAS, NAMES, World
 from syncd.ports import Deadline, Elasticsearch, now

@@ -13,9 +13,9 @@ from ruamel.yaml import YAML
 
 from syncd.adapters.kubernetes import ConfigMapMirror, EckResourceApi, KubeClient
 from syncd.adapters.kubernetes.client import APPLY
+from syncd.core.eck.resource import manifest
 from syncd.core.errors import MirrorConflict, MirrorError
 from syncd.core.model import EckPolicy, EckService, MirrorState, Origins
-from syncd.core.resource import manifest
 from syncd.ports import Deadline
 from tests.bed.kube import KubeApi
 from tests.bed.waiting import wait_for

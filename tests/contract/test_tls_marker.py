@@ -11,7 +11,7 @@ import pytest
 from syncd.adapters.local import SocketStream
 from syncd.adapters.tls import TlsHandshakes
 from syncd.core.bundle import is_marker, read_trust_file, render
-from syncd.core.trust import verifies
+from syncd.core.java.trust import verifies
 from syncd.ports import Deadline, Marker, now
 
 NAME = "proof.syncd.invalid"

@@ -19,7 +19,7 @@ import pytest
 from syncd.adapters.local import dial
 from syncd.adapters.tls import TlsHandshakes
 from syncd.core.bundle import read_trust_file
-from syncd.core.handshake import SERVER_NAME
+from syncd.core.proof.handshake import SERVER_NAME
 from syncd.demo.pki import EckCa
 from syncd.ports import Deadline, now
 from tests.bed import paths

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.core.mirror_text import read_mirror
+from syncd.core.eck.mirror_text import read_mirror
 from syncd.ports import now
 from tests.bed.authority import Authority
 from tests.bed.eck import NS

@@ -14,7 +14,7 @@ from syncd.adapters.tls import TlsHandshakes
 from syncd.core.bundle import Cert, content_digest, parse_cert
 from syncd.core.errors import HostError
 from syncd.core.model import Known, NodeName, NodePolicy, Ownership, OwnTrust, Process, Seen, Site, Unknown
-from syncd.core.own_trust import OWN_CA_FILE, TRANSPORT, conversion
+from syncd.core.nodes.own_trust import OWN_CA_FILE, TRANSPORT, conversion
 from syncd.core.yml import with_settings
 from syncd.engine import keystore
 from syncd.engine.copies import note_keystore, roll_back, save_copies, sweep_copies

@@ -6,8 +6,7 @@ from functools import cache
 
 from syncd.adapters.tls import TlsHandshakes
 from syncd.core.bundle import Cert, Digest, Fingerprint, Published, bundle_digest
-from syncd.core.handshake import SERVER_NAME
-from syncd.core.mirror_text import appended, read_mirror
+from syncd.core.eck.mirror_text import appended, read_mirror
 from syncd.core.model import (
     Absent,
     Alias,
@@ -36,6 +35,7 @@ from syncd.core.model import (
     Site,
     Unknown,
 )
+from syncd.core.proof.handshake import SERVER_NAME
 from syncd.demo.pki import EckCa, Leaf
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -8,9 +8,9 @@ from typing import Literal
 from syncd.adapters.tls import TlsHandshakes
 from syncd.core.bundle import Cert
 from syncd.core.errors import ClusterError, HostError, SourceError, StateConflict, StateError
-from syncd.core.handshake import SERVER_NAME
+from syncd.core.java.trust import verifies
 from syncd.core.model import Alias, ClusterState, Known, Link, NodeName, Presented, Process, Shown
-from syncd.core.trust import verifies
+from syncd.core.proof.handshake import SERVER_NAME
 from syncd.ports import Deadline, Marker, NodeAnswer, Reading, Ring, Stored, Stream, now
 from tests.fakes.knife import Knife, KnifeHost
 from tests.fakes.restarts import MemoryRestarts

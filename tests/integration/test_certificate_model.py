@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from syncd.core.bundle import Cert, bundle_digest, read_trust_file
-from syncd.core.mirror_text import read_mirror
+from syncd.core.eck.mirror_text import read_mirror
 from syncd.demo.eck import DemoEck
 from syncd.demo.own import YML
 from syncd.demo.world import CERT_ALIAS, NAMES, NAMESPACE, World

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.core.trust import verifies
+from syncd.core.java.trust import verifies
 from syncd.ports import Deadline, now
 from tests.fakes.knife import Killed
 from tests.fakes.world import FILE, NAMES, Bench, Syncd

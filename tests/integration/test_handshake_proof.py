@@ -4,8 +4,8 @@ from threading import enumerate as enumerate_threads
 
 import pytest
 
-from syncd.core.handshake import SERVER_NAME
 from syncd.core.model import NodeName, Report
+from syncd.core.proof.handshake import SERVER_NAME
 from tests.bed.waiting import wait_for
 from tests.fakes.memory import PROOF_ALIAS
 from tests.fakes.world import NAMES, Bench, Syncd, proven_on_nodes

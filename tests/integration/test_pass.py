@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from syncd.core.errors import HostError, SourceError
+from syncd.core.java.trust import Rotation
 from syncd.core.memory import ask, dump, parse
 from syncd.core.model import ClaimCluster, FixOwner, PutFile, Report, Request
-from syncd.core.trust import Rotation
 from syncd.demo.pki import EckCa
 from syncd.engine.rings import AGAIN, LATE, PROOF, SOURCE
 from syncd.ports import Deadline, now

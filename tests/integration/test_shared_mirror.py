@@ -13,10 +13,10 @@ import pytest
 from syncd.adapters.kubernetes import ConfigMapMirror, KubeClient
 from syncd.adapters.kubernetes.client import APPLY
 from syncd.core.bundle import Cert, bundle_digest
+from syncd.core.eck.mirror import mirror_steps
 from syncd.core.errors import MirrorConflict
 from syncd.core.guard import check
 from syncd.core.memory import note_eck
-from syncd.core.mirror import mirror_steps
 from syncd.core.model import (
     Absent,
     EckWrite,

@@ -44,7 +44,7 @@ from syncd.core.model import (
     Unknown,
     YmlState,
 )
-from syncd.core.rolling import restart_steps
+from syncd.core.restarts.rolling import restart_steps
 from syncd.demo.pki import EckCa
 
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -16,8 +16,8 @@ from syncd.core.bundle import (
     read_trust_file,
     render,
 )
+from syncd.core.eck.published import read_published
 from syncd.core.errors import BundleError
-from syncd.core.published import read_published
 
 ECK = Path(__file__).parent.parent / "fixtures" / "eck"
 

@@ -8,7 +8,6 @@ import pytest
 from syncd.core.bundle import Fingerprint, TrustFile, bundle_digest, content_digest, render
 from syncd.core.errors import StateError
 from syncd.core.guard import guard
-from syncd.core.loadlog import last_reload, whole_lines
 from syncd.core.memory import dump, note_published, parse
 from syncd.core.model import (
     Absent,
@@ -40,7 +39,8 @@ from syncd.core.model import (
     Unknown,
     Written,
 )
-from syncd.core.proof import prove
+from syncd.core.proof.loaded import prove
+from syncd.core.proof.loadlog import last_reload, whole_lines
 from syncd.core.verdict import judge
 from syncd.demo.pki import EckCa
 

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from syncd.core.bundle import Cert, read_trust_file
-from syncd.core.published import read_published
+from syncd.core.eck.published import read_published
 from syncd.demo.pki import EckCa
 from syncd.ports import now
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from syncd.core import leave
 from syncd.core.bundle import Digest, Published, TrustFile
-from syncd.core.desired import judge_published, node_claims
+from syncd.core.eck.mutual import seen_from_there
+from syncd.core.eck.own_cas import own_cas
+from syncd.core.java.trust import Rotation
 from syncd.core.memory import dump, note_adopted, note_published, parse
 from syncd.core.model import (
     Absent,
@@ -40,12 +41,11 @@ from syncd.core.model import (
     TrustPlan,
     Unknown,
 )
-from syncd.core.mutual import seen_from_there
-from syncd.core.own_cas import own_cas
+from syncd.core.nodes import leave
+from syncd.core.nodes.secrets import secret_steps
 from syncd.core.plan import after_keystores
 from syncd.core.requests import carry_out
-from syncd.core.secrets import secret_steps
-from syncd.core.trust import Rotation
+from syncd.core.trustfile.desired import judge_published, node_claims
 from tests.unit.test_settings import (
     ALIAS,
     BARE,

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.core.bundle import Published, bundle_digest, read_trust_file
+from syncd.core.eck.mirror import mirror_steps
+from syncd.core.eck.mirror_retire import loaded
+from syncd.core.eck.mirror_text import appended, read_mirror, scan, without
+from syncd.core.eck.published import read_published
 from syncd.core.errors import UnsafePlan
 from syncd.core.guard import check, guard
 from syncd.core.memory import dump, note_eck, parse
-from syncd.core.mirror import mirror_steps
-from syncd.core.mirror_retire import loaded
-from syncd.core.mirror_text import appended, read_mirror, scan, without
 from syncd.core.model import (
     Absent,
     Alias,
@@ -35,7 +36,6 @@ from syncd.core.model import (
     Shown,
     Unknown,
 )
-from syncd.core.published import read_published
 from tests.fakes.eck_side import (
     ALIAS,
     NAMES,

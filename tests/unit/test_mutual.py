@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from syncd.core.eck.mutual import seen_from_there
 from syncd.core.model import Context, Known, Presented, Shown
-from syncd.core.mutual import seen_from_there
 from tests.fakes.eck_side import ALIAS, NAMES, NOW, Side, ca, leaf, marker_of, mirror_of, state_of
 
 

@@ -8,8 +8,8 @@ from syncd.adapters.tls import TlsHandshakes
 from syncd.core.bundle import Cert, bundle_digest, read_trust_file
 from syncd.core.errors import BundleError, YmlError
 from syncd.core.model import OwnTrust, Presented, Shown
-from syncd.core.own_trust import OWN_CA_FILE, conversion, named
-from syncd.core.stores import read_listing, store_type
+from syncd.core.nodes.own_trust import OWN_CA_FILE, conversion, named
+from syncd.core.nodes.stores import read_listing, store_type
 from syncd.core.yml import read, with_settings
 from syncd.demo.pki import EckCa
 from syncd.ports import now

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from syncd.core.eck.resource import as_yaml, manifest, resource_digest, resource_steps
+from syncd.core.eck.services import wrong_target
 from syncd.core.errors import UnsafePlan
 from syncd.core.guard import check
 from syncd.core.model import (
@@ -24,8 +26,6 @@ from syncd.core.model import (
     RemotePolicy,
     Unknown,
 )
-from syncd.core.resource import as_yaml, manifest, resource_digest, resource_steps
-from syncd.core.services import wrong_target
 from tests.fakes.eck_side import ECK, NOW, REMOTE, Side, mirror_of, resource, state_of
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "eck"

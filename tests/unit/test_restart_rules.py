@@ -24,7 +24,7 @@ from syncd.core.model import (
     UnitState,
     Unknown,
 )
-from syncd.core.restart import RULES, SAFETY, Case, holds
+from syncd.core.restarts.rules import RULES, SAFETY, Case, holds
 from syncd.core.windows import Window
 from tests.unit.restart_world import CHANGE, FILE, NAMES, OWNED, PATH, ROLES, START, RestartWorld
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncd.core.model import Allocation, BeginRestart, Known, NodeName, RestartPolicy, RollBack, Unknown
-from syncd.core.rolling import restart_steps
+from syncd.core.restarts.rolling import restart_steps
 from tests.unit.restart_world import CHANGE, NAMES, NEW, OLD, SETTING, START, RestartWorld
 
 FIRST = NAMES[0]

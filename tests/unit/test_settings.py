@@ -6,9 +6,8 @@ from functools import cache
 
 import pytest
 
-from syncd.core import leave, settings, yml
+from syncd.core import yml
 from syncd.core.bundle import Cert, Fingerprint, TrustFile, content_digest, render
-from syncd.core.consequences import unsafe_for_aliases, unsafe_for_peers
 from syncd.core.model import (
     Absent,
     Alias,
@@ -43,7 +42,9 @@ from syncd.core.model import (
     YmlState,
 )
 from syncd.core.model.restarts import Allocation
-from syncd.core.rolling import restart_steps
+from syncd.core.nodes import leave, settings
+from syncd.core.nodes.consequences import unsafe_for_aliases, unsafe_for_peers
+from syncd.core.restarts.rolling import restart_steps
 from syncd.demo.pki import EckCa, Leaf
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -13,9 +13,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from syncd.core.bundle import bundle_digest
+from syncd.core.eck.mirror import mirror_steps
 from syncd.core.errors import SourceError
 from syncd.core.guard import guard
-from syncd.core.mirror import mirror_steps
 from syncd.core.model import (
     Absent,
     Alias,

@@ -7,7 +7,7 @@ from time import perf_counter
 import pytest
 from cryptography import x509
 
-from syncd.core.trust import Rotation, classify, verifies
+from syncd.core.java.trust import Rotation, classify, verifies
 from syncd.demo.pki import EckCa
 from syncd.ports import now
 from tests.java_rules import ROWS, tables

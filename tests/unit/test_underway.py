@@ -21,7 +21,7 @@ from syncd.core.model import (
     Unknown,
 )
 from syncd.core.plan import make_plan
-from syncd.core.rolling import restart_steps
+from syncd.core.restarts.rolling import restart_steps
 from tests.unit.restart_world import CERT, CHANGE, NAMES, NEW, OLD, OWNER, PATH, SETTING, START, Node, RestartWorld
 
 FIRST = NAMES[0]

@@ -12,8 +12,8 @@ from syncd.adapters.elasticsearch import answers, records, restarts
 from syncd.adapters.elasticsearch.client import Client
 from syncd.adapters.elasticsearch.settings import ElasticsearchSettings
 from syncd.core.errors import ClusterError
-from syncd.core.handshake import SERVER_NAME
 from syncd.core.model import Alias, ClusterState, Known, NodeName, Process, Restarted, RestartRecord, Seen, Unknown
+from syncd.core.proof.handshake import SERVER_NAME
 from syncd.ports import Deadline, NodeAnswer, now
 
 T = TypeVar("T")

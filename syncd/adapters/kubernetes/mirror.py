@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from syncd.adapters.kubernetes.client import APPLY, Answer, KubeClient, KubeError
 from syncd.core.bundle import Cert, Fingerprint
+from syncd.core.eck.mirror_text import read_mirror
 from syncd.core.errors import MirrorConflict, MirrorError
-from syncd.core.mirror_text import read_mirror
 from syncd.core.model import MirrorState, Origins
 from syncd.ports import Deadline
 
