@@ -16,7 +16,7 @@ from syncd.cli.once import Foreground
 from syncd.cli.statuses import fetch
 from syncd.core.errors import StateConflict, StateError, SyncdError
 from syncd.core.memory import ask, dump, parse
-from syncd.core.model import Memory, Report, Request
+from syncd.core.model import Answer, Memory, Report, Request
 from syncd.core.plan import STOPPING
 from syncd.ports import Deadline, now
 
@@ -31,6 +31,7 @@ def request(front: Foreground, verb: Verb, argument: str, tell: Callable[[Report
     """Ask for something and wait until it is carried out; what came of it. `tell` is given each pass that is made here.
 
     Raises StateError when the request cannot be written, or is not carried out in time; it is then taken back.
+    Raises SyncdError `not_done` when whoever was to carry it out had a reason not to.
     """
     made = Request(secrets.token_hex(8), verb, argument, _who(), now())
     _append(front, made)
@@ -47,10 +48,12 @@ def request(front: Foreground, verb: Verb, argument: str, tell: Callable[[Report
     if answer is None:
         cure = "See syncd status for what keeps it, then ask again"
         raise StateError("not_yet", why, where=front.world.state.name, cure=cure)
-    return answer
+    if not answer.done:
+        raise SyncdError("not_done", answer.text)
+    return answer.text
 
 
-def _by_ourselves(front: Foreground, made: Request, tell: Callable[[Report], None]) -> tuple[str | None, str]:
+def _by_ourselves(front: Foreground, made: Request, tell: Callable[[Report], None]) -> tuple[Answer | None, str]:
     """The answer of a pass made here; None: there is none, and why."""
     for _ in range(_PASSES):
         report = front.make_pass()
@@ -64,7 +67,7 @@ def _by_ourselves(front: Foreground, made: Request, tell: Callable[[Report], Non
     return answer, _sentence("it was not carried through here", [*failed, *held])
 
 
-def _by_another(front: Foreground, made: Request) -> tuple[str | None, str]:
+def _by_another(front: Foreground, made: Request) -> tuple[Answer | None, str]:
     """The answer of whoever holds the permit; None: none came in time, and what is known of that."""
     deadline = Deadline.after(_WAIT)
     while deadline.left():
@@ -100,7 +103,7 @@ def _append(front: Foreground, made: Request) -> None:
     _change(front, lambda memory: ask(memory, made))
 
 
-def _withdraw(front: Foreground, made: Request) -> tuple[str | None, str]:
+def _withdraw(front: Foreground, made: Request) -> tuple[Answer | None, str]:
     """Take a request back, unless it was answered at the last moment: its answer, and in words what is left of it."""
     try:
         _change(front, lambda memory: replace(memory, requests=tuple(r for r in memory.requests if r.id != made.id)))
@@ -126,10 +129,10 @@ def _change(front: Foreground, change: Callable[[Memory], Memory]) -> None:
     raise StateError("state_conflict", "the state changes all the time", where=state.name, cure="Try again")
 
 
-def _answer(front: Foreground, made: Request) -> str | None:
+def _answer(front: Foreground, made: Request) -> Answer | None:
     stored = front.world.state.load(Deadline.after(10))
     memory = parse(stored.text, front.world.state.name) if stored.text is not None else Memory()
-    return dict(memory.answered).get(made.id)
+    return memory.answer(made.id)
 
 
 def _who() -> str:

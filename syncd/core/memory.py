@@ -5,7 +5,7 @@ means only that certificates whose origin was in it become `foreign` and stay un
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import datetime
 from types import UnionType
@@ -15,6 +15,7 @@ from syncd.core.bundle import Cert, Fingerprint
 from syncd.core.errors import StateError
 from syncd.core.model import (
     Alias,
+    Answer,
     CaRecord,
     Context,
     EckWrite,
@@ -55,6 +56,7 @@ def parse(text: str, where: str) -> Memory:
         body = json.loads(text)
         version = body.pop("version")
         body.pop("cluster", None)
+        body.pop("answered", None)  # how answers were written before they told whether anything was done
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise _damaged(where, error) from error
     if isinstance(version, int) and version > VERSION:
@@ -120,10 +122,11 @@ def note_reloads(memory: Memory, reloads: tuple[Reloaded, ...]) -> Memory:
     return replace(memory, reloads=tuple(sorted(kept + reloads, key=lambda record: record.node)))
 
 
-def note_answers(memory: Memory, answers: Mapping[str, str]) -> Memory:
-    """The memory without the requests that were carried out, and with what came of them."""
-    left = tuple(request for request in memory.requests if request.id not in answers)
-    return replace(memory, requests=left, answered=(*memory.answered, *answers.items())[-_MOST_ANSWERS:])
+def note_answers(memory: Memory, answers: Sequence[Answer]) -> Memory:
+    """The memory without the requests that were answered, and with what came of them."""
+    ended = {answer.request for answer in answers}
+    left = tuple(request for request in memory.requests if request.id not in ended)
+    return replace(memory, requests=left, answers=(*memory.answers, *answers)[-_MOST_ANSWERS:])
 
 
 def note_restarts(memory: Memory, seen: Observed) -> Memory:
@@ -207,7 +210,7 @@ def _plain(value: object) -> object:
             raise TypeError(f"cannot store a {type(value).__name__}")
 
 
-_NESTED = (CaRecord, EckWrite, Forgotten, LogPosition, Reloaded, Request, RestartWish, Sighting, Written)
+_NESTED = (Answer, CaRecord, EckWrite, Forgotten, LogPosition, Reloaded, Request, RestartWish, Sighting, Written)
 
 
 def _build(kind: type[T], body: Any) -> T:

@@ -7,6 +7,7 @@ from syncd.core.bundle import Fingerprint
 from syncd.core.memory import certs_on_nodes, note_adopted, note_answers
 from syncd.core.model import (
     Alias,
+    Answer,
     Context,
     Forgotten,
     Known,
@@ -30,24 +31,32 @@ class Carried:
     take_over: bool = False
 
 
+class _NotDone(Exception):
+    """Why a request is not carried out."""
+
+
 def carry_out(memory: Memory, policy: Policy, seen: Observed, now: datetime) -> Carried:
     """Fold the open requests into the memory, oldest first, and answer each."""
-    answers: dict[str, str] = {}
+    answers: list[Answer] = []
     take_over = False
     for request in memory.requests:
-        if now - request.at > LIFETIME:
-            answers[request.id] = _too_late(request, now)
+        try:
+            _in_time(request, now)
+            memory, text = _one(memory, request, policy, seen, now)
+        except _NotDone as why:
+            answers.append(Answer(request.id, f"{why}; nothing was done", done=False))
             continue
-        memory, answer = _one(memory, request, policy, seen, now)
         take_over = take_over or request.verb == "take_over"
-        answers[request.id] = answer
+        answers.append(Answer(request.id, text, done=True))
     return Carried(note_answers(memory, answers) if answers else memory, take_over)
 
 
-def _too_late(request: Request, now: datetime) -> str:
-    minutes = (now - request.at).total_seconds() / 60
-    text = f"{request.by} asked for it {minutes:.0f} minutes ago, by the clock of where it was typed"
-    return f"{text}, and nobody could carry it out in time: ask again; nothing was done"
+def _in_time(request: Request, now: datetime) -> None:
+    age = now - request.at
+    if age > LIFETIME:
+        minutes = age.total_seconds() / 60
+        text = f"{request.by} asked for it {minutes:.0f} minutes ago, by the clock of where it was typed"
+        raise _NotDone(f"{text}, and nobody could carry it out in time: ask again")
 
 
 def _one(  # noqa: PLR0911 - one line for each verb
@@ -88,14 +97,14 @@ def _adopt(memory: Memory, request: Request, seen: Observed, now: datetime) -> t
         if cert is not None:
             memory = note_adopted(memory, Alias(alias), cert, now, context)
             return memory, f"{cert.short} is now a retiring CA of {alias}"
-    return memory, f"no node's file holds {fingerprint[:8]}; nothing was done"
+    raise _NotDone(f"no node's file holds {fingerprint[:8]}")
 
 
 def _restart(memory: Memory, request: Request, seen: Observed) -> tuple[Memory, str]:
     """A node's name: that one, whatever it runs with; nothing: those that need it; `*`: all of them."""
     names = [name for name in seen.nodes if request.argument in ("", "*", name)]
     if not names:
-        return memory, f"there is no node {request.argument}"
+        raise _NotDone(f"there is no node {request.argument}")
     processes = {name: seen.nodes[name].process for name in names}
     anyway = request.argument != ""
     wishes = tuple(
@@ -104,6 +113,8 @@ def _restart(memory: Memory, request: Request, seen: Observed) -> tuple[Memory, 
         if isinstance(process, Known)
     )
     silent = [name for name, process in processes.items() if not isinstance(process, Known)]
+    if not wishes:
+        raise _NotDone(f"{', '.join(silent)} cannot be asked now what runs there: syncd status says why")
     kept = tuple(wish for wish in memory.wishes if wish.node not in names)
     unasked = f"; {', '.join(silent)} cannot be asked now and is left out" if silent else ""
     which = "each node that needs it" if not anyway else ", ".join(wish.node for wish in wishes)
@@ -113,11 +124,11 @@ def _restart(memory: Memory, request: Request, seen: Observed) -> tuple[Memory, 
 def _forget(memory: Memory, request: Request, policy: Policy, seen: Observed) -> tuple[Memory, str]:
     alias = Alias(request.argument)
     if alias in {remote.alias for remote in policy.remotes}:
-        return memory, f"{alias} is in the configuration: take it out of there first; nothing was done"
+        raise _NotDone(f"{alias} is in the configuration: take it out of there first")
     known = {record.context for record in memory.cas if record.alias == alias and record.origin != "left"}
     contexts = known or _dialed_by(alias, seen)
     if not contexts:
-        return memory, f"nothing is known of a remote {alias}; nothing was done"
+        raise _NotDone(f"nothing is known of a remote {alias}")
     new = tuple(Forgotten(alias, context, request.at) for context in sorted(contexts))
     kept = tuple(old for old in memory.forgotten if old.alias != alias)
     return replace(
@@ -133,7 +144,7 @@ def _dialed_by(alias: Alias, seen: Observed) -> set[Context]:
 def _forget_node(memory: Memory, request: Request, seen: Observed) -> tuple[Memory, str]:
     name = NodeName(request.argument)
     if name not in seen.nodes:
-        return memory, f"the configuration has no node {name}; nothing was done"
+        raise _NotDone(f"the configuration has no node {name}")
     if isinstance(seen.nodes[name].process, Known):
-        return memory, f"{name} answers, it is not dead; nothing was done"
+        raise _NotDone(f"{name} answers, it is not dead")
     return replace(memory, dead=memory.dead | {name}), f"nothing waits for {name} any more, until it is seen again"

@@ -133,7 +133,9 @@ def test_a_request_is_not_carried_out_again_from_what_is_recalled(bench: Bench, 
     syncd.turn(2)
     bench.store.down = ""
     syncd.turn()
-    assert dict(parse(bench.store.text or "", "test").answered)["resume"] == "resumed"
+    answer = parse(bench.store.text or "", "test").answer("resume")
+    assert answer
+    assert (answer.text, answer.done) == ("resumed", True)
     syncd.turn()
     bench.store.down = "late"
     assert syncd.turn().seen.remembered.requests == ()

@@ -18,7 +18,7 @@ from syncd.cli.wiring import Wiring
 from syncd.config import load
 from syncd.core.errors import StateConflict, StateError
 from syncd.core.memory import dump, note_answers, parse
-from syncd.core.model import Memory, Report
+from syncd.core.model import Answer, Memory, Report
 from syncd.demo.free_ports import free_ports
 from syncd.demo.pki import EckCa
 from syncd.ports import Deadline, Stored, now
@@ -201,6 +201,12 @@ def test_nothing_is_asked_of_a_cluster_that_is_only_observed(desk: Desk, argv: t
     assert not desk.memory().requests
 
 
+def test_a_request_that_is_answered_with_no_is_an_error(desk: Desk) -> None:
+    code, said = desk.types("forget", "unheard-of", "--yes")
+    assert code == 1
+    assert "nothing is known of a remote unheard-of; nothing was done" in said
+
+
 def test_a_request_that_nobody_carries_out_in_time_is_taken_back(
     desk: Desk, kept: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,7 +256,7 @@ class LateAnswer(FileState):
         before = self.load(deadline).text
         if before is not None and len(held.requests) < len(parse(before, "here").requests):
             there = parse(before, "here")
-            answered = note_answers(there, {request.id: "resumed" for request in there.requests})
+            answered = note_answers(there, [Answer(request.id, "resumed", done=True) for request in there.requests])
             super().save(dump(answered, "onprem"), self.load(deadline).version, deadline)
         return super().save(text, expect, deadline)
 
@@ -286,7 +292,9 @@ class Flickering(FileState):
         found = super().load(deadline)
         there = parse(found.text, "here") if found.text is not None else Memory()
         done = there.requests if self.looks > 4 else ()
-        answered = note_answers(there, {request.id: "resumed" for request in done}) if done else there
+        answered = (
+            note_answers(there, [Answer(request.id, "resumed", done=True) for request in done]) if done else there
+        )
         return replace(found, text=dump(answered, "onprem"))
 
 

@@ -12,6 +12,7 @@ from syncd.core.memory import dump, note_published, parse
 from syncd.core.model import (
     Absent,
     Alias,
+    Answer,
     CaRecord,
     Context,
     EckWrite,
@@ -260,7 +261,7 @@ def test_the_memory_survives_its_document() -> None:
         dead=frozenset({NAME}),
         eck=(EckWrite(ALIAS, "mirror", bundle_digest([OLD.cert]), NOW),),
         requests=(Request("1", "pause", "x", "somebody", NOW),),
-        answered=(("0", "done"),),
+        answers=(Answer("0", "no", done=False),),
     )
     assert parse(dump(memory, "onprem"), "here") == memory
 

@@ -329,7 +329,9 @@ def asked(
 ) -> tuple[Memory, str]:
     request = Request("r", verb, argument, "somebody", NOW)  # type: ignore[arg-type]  # one of the verbs
     carried = carry_out(replace(memory or Memory(), requests=(request,)), configured or policy(), seen, NOW)
-    return carried.memory, dict(carried.memory.answered)["r"]
+    answer = carried.memory.answer("r")
+    assert answer
+    return carried.memory, answer.text
 
 
 class TestRequests:
@@ -351,8 +353,17 @@ class TestRequests:
     @pytest.mark.parametrize(("verb", "argument"), [("restart", "nobody"), ("forget", ALIAS), ("forget", "unheard-of")])
     def test_what_makes_no_sense_is_answered_and_changes_nothing(self, verb: str, argument: str) -> None:
         memory, answer = asked(verb, argument, world())
-        assert replace(memory, answered=()) == Memory()
+        assert replace(memory, answers=()) == Memory()
         assert "no" in answer or "first" in answer
+        assert [said.done for said in memory.answers] == [False]
+        assert answer.endswith("; nothing was done")
+
+    def test_a_restart_of_which_no_node_can_be_asked_is_not_done(self) -> None:
+        silent = replace(node(), process=Unknown("es_unreachable", "no", NOW))
+        memory, answer = asked("restart", NAMES[0], world(silent, node(NAMES[1])))
+        assert memory.wishes == ()
+        assert [said.done for said in memory.answers] == [False]
+        assert NAMES[0] in answer
 
     def test_a_remote_that_the_configuration_lacks_may_be_forgotten(self) -> None:
         other = Alias("eck-old")

@@ -22,6 +22,7 @@ from syncd.core.model.planned import (
     Verdict,
 )
 from syncd.core.model.remembered import (
+    Answer,
     CaRecord,
     EckWrite,
     Forgotten,
@@ -102,6 +103,7 @@ __all__ = [
     "Absent",
     "Alias",
     "Allocation",
+    "Answer",
     "BeginRestart",
     "CaRecord",
     "Claim",

@@ -101,6 +101,17 @@ class Reloaded:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a request."""
+
+    request: str
+    """Its id."""
+    text: str
+    done: bool
+    """Whether it was carried out; if not, nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
 class EckWrite:
     """Something that syncd wrote on ECK's side: the same again and again means that somebody undoes it."""
 
@@ -126,8 +137,8 @@ class Memory:
     dead: frozenset[NodeName] = frozenset()
     """Nodes that a person has declared dead: nothing waits for them until they are seen again."""
     requests: tuple[Request, ...] = ()
-    answered: tuple[tuple[str, str], ...] = ()
-    """(request id, what came of it), the latest last; capped."""
+    answers: tuple[Answer, ...] = ()
+    """What came of requests, the latest last; capped."""
     eck: tuple[EckWrite, ...] = ()
     """The latest writes on ECK's side; capped."""
     reloads: tuple[Reloaded, ...] = ()
@@ -149,6 +160,10 @@ class Memory:
             cas=(*(record for record in self.cas if record.context != context), *part.cas),
             proofs=(*(sight for sight in self.proofs if sight.context != context), *part.proofs),
         )
+
+    def answer(self, request: str) -> Answer | None:
+        """What came of the request with this id, if it was answered lately."""
+        return next((answer for answer in self.answers if answer.request == request), None)
 
     def record(self, fingerprint: Fingerprint, alias: Alias | None = None) -> CaRecord | None:
         """What is remembered of a certificate (for one remote)."""
