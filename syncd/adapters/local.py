@@ -9,11 +9,10 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import EACCES, EDQUOT, ELOOP, ENOSPC, ENXIO, EPERM, EROFS
-from hashlib import sha256
 from pathlib import Path
 from threading import Thread
 
-from syncd.core.bundle import Digest
+from syncd.core.bundle import Digest, content_digest
 from syncd.core.errors import ChangedUnderneath, HostError
 from syncd.core.model import LogPosition, NodeName, Ownership
 from syncd.ports import CommandResult, Deadline, Found, Host, Listening, Stream, now
@@ -157,7 +156,7 @@ class LocalHost:
 
     def _digest(self, path: str, deadline: Deadline) -> Digest | None:
         found = self.read(path, 64 * 1_048_576, deadline)
-        return Digest(sha256(found.content).hexdigest()) if found else None
+        return content_digest(found.content) if found else None
 
 
 class LocalFleet:

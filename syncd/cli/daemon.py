@@ -77,10 +77,9 @@ class Running:
         self._world.fleet.close()
         self._world.elasticsearch.close()
 
-    @property
-    def past(self) -> Past:
-        """See `Reconciler.past`."""
-        return self._reconciler.past
+    def hand_over(self) -> Past:
+        """See `Reconciler.hand_over`."""
+        return self._reconciler.hand_over()
 
     def counts(self) -> Iterator[Count]:
         """How often each watch began anew, by cause (`ended` is the usual one, each minute), and how often a pass crashed."""
@@ -163,7 +162,7 @@ class Daemon:
         """Stop all; what each cluster's loop knew of the past, for the next one."""
         for running in self._running.values():
             running.stop()
-        past = {name: running.past for name, running in self._running.items()}
+        past = {name: running.hand_over() for name, running in self._running.items()}
         self._running.clear()
         self._wiring.close()
         return past

@@ -1,37 +1,51 @@
-"""The steps of now: whose cluster it is, then all nodes at once, then one after the other what must be in order.
+"""Carries out a plan: the claim first, then all nodes in parallel, then one after the other what must be in order.
 
 What takes longer goes on beside the pass.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import TypeAlias, TypeVar, assert_never
 
 from syncd.core.afterwards import eck_write
 from syncd.core.model import (
+    BeginRestart,
     ClaimCluster,
     CloseProof,
+    EckStep,
     EckWrite,
+    EndRestart,
+    FileStep,
     FixOwner,
+    FreeAllocation,
     NodeName,
+    NoteFault,
     OpenProof,
+    OrderedStep,
     Outcome,
     Plan,
+    ProofStep,
     PutFile,
     PutMirror,
     PutResource,
     PutSecret,
+    PutYml,
     Reloaded,
     ReloadSecure,
+    Remember,
     RemoveFile,
     RemoveRemote,
     RemoveSecret,
+    RestartNode,
+    RollBack,
     Step,
+    SweepCopies,
     Written,
 )
-from syncd.engine.chain import Chain, Chained
+from syncd.engine.chain import Chain
 from syncd.engine.crew import Crew, Done, Failed
 from syncd.engine.desk import Desk
 from syncd.engine.perform import Performer
@@ -40,7 +54,43 @@ from syncd.ports import now
 
 S = TypeVar("S", bound=Step)
 T = TypeVar("T")
-_AnyTime = PutFile | FixOwner | RemoveFile | PutMirror | PutResource | RemoveRemote
+_Write: TypeAlias = FileStep | EckStep | RemoveRemote
+
+
+@dataclass(slots=True)
+class _Turns:
+    """The steps of one plan by when they are taken."""
+
+    claims: list[ClaimCluster] = field(default_factory=list)
+    proofs: list[ProofStep] = field(default_factory=list)
+    writes: list[_Write] = field(default_factory=list)
+    """At any time, all at once."""
+    keystores: list[OrderedStep] = field(default_factory=list)
+    """About the keystores of running nodes; those of a restart come with it."""
+    restart: list[OrderedStep] = field(default_factory=list)
+
+
+def _turns(steps: Iterable[Step]) -> _Turns:
+    turns = _Turns()
+    for step in steps:
+        match step:
+            case ClaimCluster():
+                turns.claims.append(step)
+            case OpenProof() | CloseProof():
+                turns.proofs.append(step)
+            case PutFile() | FixOwner() | RemoveFile() | PutMirror() | PutResource() | RemoveRemote():
+                turns.writes.append(step)
+            case ReloadSecure() | RemoveSecret() | PutSecret(within_restart=False):
+                turns.keystores.append(step)
+            case PutSecret() | PutYml() | RestartNode() | RollBack() | SweepCopies():
+                turns.restart.append(step)
+            case BeginRestart() | FreeAllocation() | NoteFault() | EndRestart():
+                turns.restart.append(step)
+            case Remember():
+                pass  # the pass itself remembers, last of all
+            case _:
+                assert_never(step)
+    return turns
 
 
 class Actor:
@@ -80,17 +130,16 @@ class Actor:
 
         Trust needs nothing of the cluster: where Elasticsearch does not answer at once, no node's file waits for it.
         """
-        performer = Performer(self._world, self._desk, cause_at)
-        claims = {f"claim {step.owner}": step for step in plan.now if isinstance(step, ClaimCluster)}
+        performer, turns = Performer(self._world, self._desk, cause_at), _turns(plan.now)
+        claims = {f"claim {step.owner}": step for step in turns.claims}
         outcomes = self._each(claims, performer.perform, self._world.pace.look)
         if any(outcome.rule == "es_owner" for outcome in outcomes):
             return outcomes
-        outcomes += tuple(performer.perform(step) for step in plan.now if isinstance(step, OpenProof | CloseProof))
-        writes = {_key(step): step for step in plan.now if isinstance(step, _AnyTime)}
+        outcomes += tuple(performer.perform(step) for step in turns.proofs)
+        writes = {_key(step): step for step in turns.writes}
         outcomes += self._each(writes, partial(self._write, performer), self._world.pace.act)
-        chained = [step for step in plan.now if isinstance(step, Chained)]
-        outcomes += self._keystores.take(performer, [step for step in chained if _of_keystores(step)])
-        return outcomes + self._restart.take(performer, [step for step in chained if not _of_keystores(step)])
+        outcomes += self._keystores.take(performer, turns.keystores)
+        return outcomes + self._restart.take(performer, turns.restart)
 
     def written(self) -> tuple[Written, ...]:
         """What was written and is not remembered yet, of late steps of earlier passes too; each is told once."""
@@ -105,7 +154,7 @@ class Actor:
         for record in records:
             self._written.put(record)
 
-    def _write(self, performer: Performer, step: _AnyTime) -> Outcome:
+    def _write(self, performer: Performer, step: _Write) -> Outcome:
         outcome = performer.perform(step)
         if outcome.written:
             self.keep((outcome.written,))  # also when the pass no longer waits for it
@@ -136,12 +185,7 @@ def _drained(queue: SimpleQueue[T]) -> tuple[T, ...]:
             return tuple(records)
 
 
-def _of_keystores(step: Chained) -> bool:
-    """Whether a step is about the keystores of running nodes; those of a restart come with it."""
-    return isinstance(step, PutSecret | RemoveSecret | ReloadSecure) and not getattr(step, "within_restart", False)
-
-
-def _key(step: _AnyTime) -> str:
+def _key(step: _Write) -> str:
     """Two steps of one key are never under way at once."""
     match step:
         case PutFile() | FixOwner() | RemoveFile():

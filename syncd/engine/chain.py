@@ -5,43 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeAlias
 
-from syncd.core.model import (
-    BeginRestart,
-    EndRestart,
-    FreeAllocation,
-    NodeName,
-    NoteFault,
-    Outcome,
-    PutSecret,
-    PutYml,
-    Reloaded,
-    ReloadSecure,
-    RemoveSecret,
-    RestartNode,
-    RollBack,
-    Step,
-    SweepCopies,
-)
+from syncd.core.model import NodeName, OrderedStep, Outcome, PutSecret, Reloaded, ReloadSecure, RemoveSecret, Step
 from syncd.engine.crew import Crew, Done, Failed
 from syncd.engine.patience import Backoff
 from syncd.engine.perform import Performer
 from syncd.ports import now
 
-Chained: TypeAlias = (
-    PutSecret
-    | RemoveSecret
-    | ReloadSecure
-    | BeginRestart
-    | PutYml
-    | RestartNode
-    | FreeAllocation
-    | NoteFault
-    | RollBack
-    | EndRestart
-    | SweepCopies
-)
 _AT_ONCE = 16
 """Most nodes whose keystores are written at once: each starts a JVM there."""
 
@@ -77,7 +47,7 @@ class Chain:
         self.told: frozenset[tuple[NodeName, int]] = frozenset()
         """The processes, by their start, that were told so the last time."""
 
-    def take(self, performer: Performer, steps: list[Chained]) -> tuple[Outcome, ...]:
+    def take(self, performer: Performer, steps: list[OrderedStep]) -> tuple[Outcome, ...]:
         """What came of the steps; what takes longer than the patience goes on, and is told by a later call."""
         waiting = [f.outcome for s in steps if (f := self._failures.get(_same(s))) and now() < f.again]
         ready = self._ready(steps, {_same(outcome.step) for outcome in waiting})
@@ -91,13 +61,13 @@ class Chain:
             case _:
                 return (Outcome(ready[0], "skipped", "late", "it goes on beside the pass", now()),)
 
-    def _ready(self, steps: list[Chained], waiting: set[object]) -> list[Chained]:
+    def _ready(self, steps: list[OrderedStep], waiting: set[object]) -> list[OrderedStep]:
         if not waiting:
             return steps
         left = [step for step in steps if _same(step) not in waiting]
         return [] if self._strict or all(isinstance(step, ReloadSecure) for step in left) else left
 
-    def _go(self, performer: Performer, steps: list[Chained]) -> tuple[Outcome, ...]:
+    def _go(self, performer: Performer, steps: list[OrderedStep]) -> tuple[Outcome, ...]:
         outcomes: list[Outcome] = []
         self.acted = now()
         for group in _groups(steps):
@@ -127,9 +97,9 @@ def _same(step: Step) -> object:
     return type(step), getattr(step, "node", None), getattr(step, "setting", None)
 
 
-def _groups(steps: list[Chained]) -> Iterable[list[Chained]]:
+def _groups(steps: list[OrderedStep]) -> Iterable[list[OrderedStep]]:
     """Each step by itself, but the keystores of different nodes together."""
-    group: list[Chained] = []
+    group: list[OrderedStep] = []
     for step in steps:
         apart = not isinstance(step, PutSecret | RemoveSecret) or step.node in {getattr(s, "node", None) for s in group}
         if group and (apart or not isinstance(group[-1], PutSecret | RemoveSecret)):
@@ -139,7 +109,7 @@ def _groups(steps: list[Chained]) -> Iterable[list[Chained]]:
     yield group
 
 
-def _all_at_once(performer: Performer, steps: list[Chained]) -> list[Outcome]:
+def _all_at_once(performer: Performer, steps: list[OrderedStep]) -> list[Outcome]:
     if len(steps) == 1:
         return [performer.perform(steps[0])]
     with ThreadPoolExecutor(_AT_ONCE, "keystore") as pool:

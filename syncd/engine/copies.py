@@ -5,14 +5,11 @@ Every function may be cut at any point and done again.
 """
 
 from contextlib import suppress
-from hashlib import sha256
 
-from syncd.core.bundle import Digest
+from syncd.core.bundle import MAX_BYTES, Digest, content_digest
 from syncd.core.errors import ChangedUnderneath, HostError
 from syncd.core.model import NodePolicy
 from syncd.ports import Deadline, Found, Host
-
-_LIMIT = 1_048_576
 
 
 def copy_of(path: str) -> str:
@@ -36,7 +33,7 @@ def save_copies(host: Host, node: NodePolicy, wrote: Digest, deadline: Deadline)
     `wrote`: SHA-256 of the elasticsearch.yml that the change makes, to tell whether it has been made already.
     Raises HostError `copy_in_the_way` where the copy is of another change.
     """
-    yml, copied = _there(host, node.yml, deadline), host.read(copy_of(node.yml), _LIMIT, deadline)
+    yml, copied = _there(host, node.yml, deadline), host.read(copy_of(node.yml), MAX_BYTES, deadline)
     if copied is None:
         _save_keystore(host, node, deadline, anew=True)
         _note(host, node.yml, wrote, yml, deadline)
@@ -52,7 +49,7 @@ def save_copies(host: Host, node: NodePolicy, wrote: Digest, deadline: Deadline)
 def _save_keystore(host: Host, node: NodePolicy, deadline: Deadline, *, anew: bool) -> None:
     """`anew`: no change is open, so what lies there is a left-over; else it is the copy, and the keystore may be edited."""
     path = _keystore(node)
-    held, copied = host.read(path, _LIMIT, deadline), host.read(copy_of(path), _LIMIT, deadline)
+    held, copied = host.read(path, MAX_BYTES, deadline), host.read(copy_of(path), MAX_BYTES, deadline)
     if held and (copied is None or (anew and (copied.content, copied.owner) != (held.content, held.owner))):
         host.put(copy_of(path), held.content, held.owner, _digest(copied), deadline)
 
@@ -63,7 +60,7 @@ def note_keystore(host: Host, node: NodePolicy, before: Digest | None, digest: D
     `before`: what was edited. Unless that is the copy, or an edit of ours of it, the copy lacks what somebody put in since.
     """
     path = _keystore(node)
-    copied, noted = host.read(copy_of(path), _LIMIT, deadline), host.read(ours_of(path), _LIMIT, deadline)
+    copied, noted = host.read(copy_of(path), MAX_BYTES, deadline), host.read(ours_of(path), MAX_BYTES, deadline)
     ours = noted.content.decode("ascii", "replace") if noted else None
     if before is not None and before in (_digest(copied), ours):
         _note(host, path, digest, _there(host, path, deadline), deadline)
@@ -71,7 +68,7 @@ def note_keystore(host: Host, node: NodePolicy, before: Digest | None, digest: D
 
 def _note(host: Host, path: str, digest: Digest, there: Found, deadline: Deadline) -> None:
     """Note beside a file what it is after an edit of ours."""
-    noted = host.read(ours_of(path), _LIMIT, deadline)
+    noted = host.read(ours_of(path), MAX_BYTES, deadline)
     if noted is None or noted.content != digest.encode():
         host.put(ours_of(path), digest.encode(), there.owner, _digest(noted), deadline)
 
@@ -99,7 +96,7 @@ def sweep_copies(host: Host, node: NodePolicy, deadline: Deadline) -> None:
 
 
 def _yml_back(host: Host, node: NodePolicy, wrote: Digest, deadline: Deadline) -> None:
-    yml, copy = _there(host, node.yml, deadline), host.read(copy_of(node.yml), _LIMIT, deadline)
+    yml, copy = _there(host, node.yml, deadline), host.read(copy_of(node.yml), MAX_BYTES, deadline)
     if copy and _sha(yml) == _sha(copy):
         return
     if _sha(yml) != wrote:
@@ -109,16 +106,16 @@ def _yml_back(host: Host, node: NodePolicy, wrote: Digest, deadline: Deadline) -
         raise HostError("copy_missing", "there is no copy to put back", where=copy_of(node.yml), cure=cure)
     with suppress(HostError):  # for a person to look at: no reason to leave a node down
         refused = refused_of(node.yml)
-        host.put(refused, yml.content, yml.owner, _digest(host.read(refused, _LIMIT, deadline)), deadline)
+        host.put(refused, yml.content, yml.owner, _digest(host.read(refused, MAX_BYTES, deadline)), deadline)
     host.put(node.yml, copy.content, copy.owner, wrote, deadline)
 
 
 def _keystore_back(host: Host, node: NodePolicy, deadline: Deadline) -> None:
     path = _keystore(node)
-    held, copy = host.read(path, _LIMIT, deadline), host.read(copy_of(path), _LIMIT, deadline)
-    if copy is None or _digest(held) == _digest(copy) or host.read(copy_of(node.yml), _LIMIT, deadline) is None:
+    held, copy = host.read(path, MAX_BYTES, deadline), host.read(copy_of(path), MAX_BYTES, deadline)
+    if copy is None or _digest(held) == _digest(copy) or host.read(copy_of(node.yml), MAX_BYTES, deadline) is None:
         return  # without the copy of the yml, what lies there is left over from another change
-    ours = host.read(ours_of(path), _LIMIT, deadline)
+    ours = host.read(ours_of(path), MAX_BYTES, deadline)
     if ours is None or ours.content.decode("ascii", "replace") != _digest(held):
         text = "it is not known to be as syncd left it; it stays as it is"
         raise ChangedUnderneath("keystore_changed", text, where=path, cure=f"Compare it with {copy_of(path)}")
@@ -126,12 +123,12 @@ def _keystore_back(host: Host, node: NodePolicy, deadline: Deadline) -> None:
 
 
 def _remove(host: Host, path: str, deadline: Deadline) -> None:
-    if found := host.read(path, _LIMIT, deadline):
+    if found := host.read(path, MAX_BYTES, deadline):
         host.remove(path, _sha(found), deadline)
 
 
 def _there(host: Host, path: str, deadline: Deadline) -> Found:
-    found = host.read(path, _LIMIT, deadline)
+    found = host.read(path, MAX_BYTES, deadline)
     if found is None:
         raise HostError("io", "it is not there", where=path, cure="Check layout.config_dir")
     return found
@@ -146,4 +143,4 @@ def _digest(found: Found | None) -> Digest | None:
 
 
 def _sha(found: Found) -> Digest:
-    return Digest(sha256(found.content).hexdigest())
+    return content_digest(found.content)

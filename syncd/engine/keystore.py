@@ -6,12 +6,11 @@ not read keeps a node from starting.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import sha256
 from hmac import compare_digest
 from posixpath import dirname
 from typing import Literal, TypeAlias
 
-from syncd.core.bundle import Digest
+from syncd.core.bundle import Digest, content_digest
 from syncd.core.errors import ChangedUnderneath, HostError
 from syncd.core.model import KeystoreState, Ownership
 from syncd.engine.tools import Toolbox, last_line, run_as
@@ -148,4 +147,4 @@ def _with_owner(host: Host, box: Toolbox, owner: Ownership, deadline: Deadline) 
 
 
 def _digest(found: Found) -> Digest:
-    return Digest(sha256(found.content).hexdigest())
+    return content_digest(found.content)

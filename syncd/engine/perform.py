@@ -1,6 +1,7 @@
 """One step, one port call; what a restart takes is in `engine.handover`."""
 
 from datetime import datetime
+from typing import assert_never
 
 from syncd.core.errors import ClusterError, HostError, SyncdError
 from syncd.core.memory import dump
@@ -8,18 +9,22 @@ from syncd.core.model import (
     BeginRestart,
     ClaimCluster,
     CloseProof,
+    EckStep,
     EndRestart,
     FixOwner,
     FreeAllocation,
+    HostStep,
     LogPosition,
     NoteFault,
     OpenProof,
     Outcome,
+    ProofStep,
     PutFile,
     PutMirror,
     PutResource,
     PutSecret,
     PutYml,
+    RecordStep,
     ReloadSecure,
     Remember,
     RemoveFile,
@@ -33,7 +38,7 @@ from syncd.core.model import (
 )
 from syncd.core.restarts.stopping import changed
 from syncd.engine.desk import Desk
-from syncd.engine.handover import Handover, OnHost
+from syncd.engine.handover import perform_on_host
 from syncd.engine.reload import reload_keystores
 from syncd.engine.world import World
 from syncd.ports import Deadline, Host, now
@@ -55,23 +60,21 @@ class Performer:
         if not self._world.permit.valid():
             return Outcome(step, "skipped", "standby", "the permit was lost before this step", now())
         try:
-            if isinstance(step, ReloadSecure):
-                return reload_keystores(self._world, step, self._deadline())
-            written = self._carry_out(step)
+            return self._carry_out(step)
         except SyncdError as error:
             return Outcome(step, "failed", error.rule, str(error), now())
-        return Outcome(step, "done", at=now(), written=written)
 
-    def _carry_out(self, step: Step) -> Written | None:
+    def _carry_out(self, step: Step) -> Outcome:
         match step:
+            case ReloadSecure():
+                return reload_keystores(self._world, step, self._deadline())
             case PutFile():
-                return self._put_file(step, self._deadline())
+                written = self._put_file(step, self._deadline())
+                return Outcome(step, "done", at=now(), written=written)
             case FixOwner() | RemoveFile():
                 self._on_file(step, self._deadline())
-            case OpenProof():
-                self._desk.open(step)
-            case CloseProof():
-                self._desk.close(step)
+            case OpenProof() | CloseProof():
+                self._on_proof(step)
             case PutMirror() | PutResource():
                 self._on_eck(step, self._deadline())
             case Remember():
@@ -83,7 +86,9 @@ class Performer:
                 self._on_record(step, self._deadline())
             case PutSecret() | RemoveSecret() | PutYml() | RestartNode() | RollBack() | SweepCopies():
                 self._on_host(step)
-        return None
+            case _:
+                assert_never(step)
+        return Outcome(step, "done", at=now())
 
     def _deadline(self) -> Deadline:
         return Deadline.after(self._world.pace.call)
@@ -103,17 +108,23 @@ class Performer:
         else:
             host.remove(step.path, step.expect, deadline)
 
-    def _on_host(self, step: OnHost) -> None:
+    def _on_host(self, step: HostStep) -> None:
         if isinstance(step, RestartNode):
             self._as_planned(step)
-        Handover(self._world).perform(step, Deadline.after(self._seconds(step)))
+        perform_on_host(self._world, step, Deadline.after(self._seconds(step)))
 
-    def _seconds(self, step: OnHost) -> float:
+    def _seconds(self, step: HostStep) -> float:
         """For a step; the operator's own command may wait for the start, and is not to be ended before that may be."""
         own = isinstance(step, RestartNode | RollBack) and self._world.services[step.node].restart
         return _TOOLS + (self._world.policy.restart.join_timeout.total_seconds() if own else 0.0)
 
-    def _on_eck(self, step: PutMirror | PutResource, deadline: Deadline) -> None:
+    def _on_proof(self, step: ProofStep) -> None:
+        if isinstance(step, OpenProof):
+            self._desk.open(step)
+        else:
+            self._desk.close(step)
+
+    def _on_eck(self, step: EckStep, deadline: Deadline) -> None:
         if isinstance(step, PutMirror):
             mirror = self._world.mirrors[step.alias]
             mirror.write(step.content, step.contribution, step.expect, deadline, step.origins)
@@ -127,7 +138,7 @@ class Performer:
             case RemoveRemote():
                 self._world.elasticsearch.remove_remote(step.alias, deadline)
 
-    def _on_record(self, step: BeginRestart | FreeAllocation | NoteFault | EndRestart, deadline: Deadline) -> None:
+    def _on_record(self, step: RecordStep, deadline: Deadline) -> None:
         es = self._world.elasticsearch
         match step:
             case BeginRestart():

@@ -57,10 +57,10 @@ class Reconciler:
         self._unsaved = past.unsaved
         self._save_failed = past.save_failed
 
-    @property
-    def past(self) -> Past:
+    def hand_over(self) -> Past:
         """What is known of the past, for whoever keeps this cluster next in this process."""
-        return Past(self._looker.recalled, self._unsaved + self._actor.eck_writes(), self._save_failed)
+        self._collect()
+        return Past(self._looker.recalled, self._unsaved, self._save_failed)
 
     def plan(self, sighted: Sighted, at: datetime, *, anew: bool = True) -> tuple[Looked, Plan]:
         """Read, look, decide, guard: what `syncd plan` prints."""
@@ -87,17 +87,21 @@ class Reconciler:
     def _with_ours(self, seen: Observed) -> Observed:
         """What was seen, and when this process last did what a look before it cannot tell of."""
         actor = self._actor
-        self._unsaved += actor.eck_writes()
+        self._collect()
         seen = replace(seen, unsaved=self._unsaved, save_failed=self._save_failed)
         ours = replace(seen, proof=self._desk.state, claimed=self._claimed, acted=actor.acted)
         return replace(ours, reloaded=actor.reloaded, reloads=actor.reloads, told=actor.told)
+
+    def _collect(self) -> None:
+        """Take what was written on ECK's side, which is told once."""
+        self._unsaved += self._actor.eck_writes()
 
     def _remember(self, looked: Looked, plan: Plan, cause_at: datetime) -> tuple[Outcome, ...]:
         """Save what was learnt, if it differs from what is stored."""
         if plan.memory is None:
             return ()
         written = self._actor.written()
-        self._unsaved += self._actor.eck_writes()
+        self._collect()
         memory = note_written(note_eck_writes(plan.memory, self._unsaved), written)
         memory = note_reloads(memory, self._actor.reloads)
         stored = looked.seen.remembered

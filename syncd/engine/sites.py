@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from time import monotonic
 
-from syncd.core.model import Context, Known, Memory, NodeName, Process, Report, Seen, Site, credential_setting
+from syncd.core.model import Context, Known, Memory, NodeName, Process, Report, Seen, Site, Unknown, credential_setting
 from syncd.engine.crew import Crew
 from syncd.engine.dated import dated
 from syncd.engine.outcome import aged, is_older, seen_at
@@ -22,9 +22,7 @@ _PROBES = 5
 """So many times the probe interval are between looks where the nodes' own CAs matter."""
 _HOT = 30.0
 """Seconds for which a transport port is looked at again after its files changed: it reads them each five."""
-_RULES = frozenset(
-    {"own_trust_unknown", "peer_unseen", "yml_unknown", "keystore_unknown", "keystore_passphrase", "restart_pending"}
-)
+_RULES = frozenset({"own_trust_unknown", "peer_unseen", "keystore_passphrase", "restart_pending"})
 """Holds that another look may lift."""
 
 
@@ -77,6 +75,8 @@ class Sites:
         if waits or not known or monotonic() < self._hot.get(name, 0.0):
             return _SOON
         pace = self._world.pace
+        if isinstance(seen, Known) and _in_part(seen.value):
+            return min(pace.handshake, pace.probe)
         return min(pace.handshake, _PROBES * pace.probe) if self._transport(report) else pace.handshake
 
     def _transport(self, report: Report | None) -> bool:
@@ -123,6 +123,12 @@ class Sites:
         deadline = Deadline.after(_SECONDS)
         before = self._before(name, page, process)
         return look_at_site(world.fleet.host(name), place, process, world.handshakes, self._tools, deadline, before)
+
+
+def _in_part(site: Site) -> bool:
+    """Whether something of it was looked at in vain: a mended sudoers file is seen a minute later, not ten."""
+    parts = (site.yml, site.unit, site.keystore, site.trust, site.shown, site.key)
+    return any(isinstance(part, Unknown) and part.rule != "not_asked" for part in parts)
 
 
 def _differs(seen: Seen[Site], before: Seen[Site] | None) -> bool:

@@ -108,7 +108,7 @@ def test_a_changed_configuration_makes_nobody_forget(bench: Bench, lives: list[S
     syncd.end()
     bench.store.down = "late"
     bench.publish(bench.ca.rekey(now()))
-    lives.append(Syncd(bench, syncd.reconciler.past, remotes=(bench.remote(accept="approved"),)))
+    lives.append(Syncd(bench, syncd.reconciler.hand_over(), remotes=(bench.remote(accept="approved"),)))
     report = lives[-1].turn()
     assert "not_approved" in _rules(report)
     assert "What was read of it before holds" in next(hold.text for hold in report.plan.holds if hold.rule == "late")

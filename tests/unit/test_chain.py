@@ -8,8 +8,8 @@ import pytest
 
 from syncd.core.bundle import content_digest
 from syncd.core.errors import HostError
-from syncd.core.model import PutSecret, Reloaded, ReloadSecure, RestartNode, SweepCopies
-from syncd.engine.chain import Chain, Chained
+from syncd.core.model import OrderedStep, PutSecret, Reloaded, ReloadSecure, RestartNode, SweepCopies
+from syncd.engine.chain import Chain
 from syncd.engine.crew import Crew
 from syncd.engine.desk import Desk
 from syncd.engine.perform import Performer
@@ -44,7 +44,7 @@ def put(bench: Bench, number: int) -> PutSecret:
     return PutSecret(NAMES[number], SETTING, content_digest(path.read_bytes()), "why")
 
 
-def taken(chain: Chain, performer: Performer, *steps: Chained) -> list[tuple[str, str]]:
+def taken(chain: Chain, performer: Performer, *steps: OrderedStep) -> list[tuple[str, str]]:
     return [(type(o.step).__name__, o.result) for o in chain.take(performer, list(steps))]
 
 

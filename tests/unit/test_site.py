@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import TypeVar
 
 import pytest
@@ -29,10 +30,10 @@ from syncd.core.model import (
     Unknown,
 )
 from syncd.demo.pki import EckCa
-from syncd.engine import keystore
+from syncd.engine import keystore, sites
 from syncd.engine.copies import copy_of, ours_of, save_copies
 from syncd.engine.crew import Crew
-from syncd.engine.handover import Handover
+from syncd.engine.handover import perform_on_host
 from syncd.engine.outcome import aged
 from syncd.engine.service import Service, look_at_unit, restart, start_again
 from syncd.engine.sighted import Sighted
@@ -203,6 +204,27 @@ def test_the_page_of_the_looks_knows_since_when_a_host_is_lost(tmp_path: Path, m
         times.append(unknown(known(page.sites[name]).unit).since)
     crew.close()
     assert times[0] == times[1]
+
+
+@pytest.mark.parametrize(("lost", "again"), [(True, True), (False, False)])
+def test_what_was_looked_at_in_vain_is_looked_at_again_within_the_probe_interval(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: bool, again: bool
+) -> None:
+    bench = Bench(tmp_path)
+    syncd = Syncd(bench)
+    syncd.turn_until(lambda: syncd.report is not None and syncd.report.settled)
+    assert syncd.report
+    name, looks = NodeName("es-01"), Sites(bench.world(), syncd.crew)
+    page = looks.update(replace(syncd.prover.page, sites={}), syncd.report)
+    assert looks.update(page, syncd.report).sites[name] is page.sites[name], "not at once"
+    if lost:
+        site = replace(known(page.sites[name]), unit=Unknown("sudo", "a password is required", now()))
+        page = replace(page, sites={**page.sites, name: Known(site, now())})
+    later = monotonic() + bench.world().pace.probe
+    monkeypatch.setattr(sites, "monotonic", lambda: later)
+    page_after = looks.update(page, syncd.report)
+    syncd.end()
+    assert (page_after.sites[name] is not page.sites[name]) is again
 
 
 def test_the_nodes_own_trust_is_looked_at_while_a_remote_of_the_certificate_model_is_left(tmp_path: Path) -> None:
@@ -466,7 +488,7 @@ def test_a_node_that_runs_on_gets_its_files_back_and_is_not_started(
     save_copies(host, node, wrote, soon())
     host.put(node.yml, b"a: 1\n", there.owner, content_digest(there.content), soon())
     world = replace(world, services={name: Service(restart=("restart",), status=("status",))})
-    Handover(world).perform(RollBack(name, wrote, "", "why", start=start), soon())
+    perform_on_host(world, RollBack(name, wrote, "", "why", start=start), soon())
     back = host.read(node.yml, 10_000, soon())
     assert back == there
     assert [argv for argv in ran if argv == ("restart",)] == ([("restart",)] if start else [])

@@ -4,7 +4,6 @@ import secrets
 import stat
 from contextlib import suppress
 from errno import EACCES
-from hashlib import sha256
 from posixpath import basename, dirname, join
 
 import paramiko
@@ -13,7 +12,7 @@ from paramiko import SFTPAttributes
 from syncd.adapters.ssh import sftp as ask
 from syncd.adapters.ssh.sftp import Answer, Sftp
 from syncd.adapters.ssh.trouble import NOT_A_FILE, not_atomic
-from syncd.core.bundle import Digest
+from syncd.core.bundle import Digest, content_digest
 from syncd.core.errors import ChangedUnderneath, HostError
 from syncd.core.model import Ownership
 from syncd.ports import Found
@@ -165,6 +164,6 @@ def _ownership(status: SFTPAttributes) -> Ownership:
 
 
 def _expect(found: Found | None, path: str, expect: Digest | None) -> None:
-    there = Digest(sha256(found.content).hexdigest()) if found else None
+    there = content_digest(found.content) if found else None
     if there != expect:
         raise ChangedUnderneath("changed", "the file is no longer what the plan was made from", where=path)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TypeAlias
 
 from syncd.core.bundle import Cert, Digest, Fingerprint
@@ -280,49 +279,16 @@ class Remember:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
-    """Why a node needs a restart, and all that is to be put in place within it. Not a step: what steps are made of."""
-
-    node: NodeName
-    why: str
-    """In a person's words."""
-    change: str
-    """Names the change: there is one restart per node and change."""
-    yml: PutYml | None = None
-    """The edit; None: elasticsearch.yml already says what it should."""
-    secrets: tuple[PutSecret, ...] = ()
-    """Credentials that are put into the keystore in the same restart."""
-    paths: frozenset[str] = frozenset()
-    """PEM files that the process must name afterwards (`GET _ssl/certificates`)."""
-    unnamed: frozenset[str] = frozenset()
-    """PEM files that it must name no longer."""
-    reload_interval: str | None = None
-    """`resource.reload.interval.high` that it must run with afterwards."""
-    asked: datetime | None = None
-    """When a person asked for it with `syncd restart`; None: syncd's own wish."""
-
-
-Step: TypeAlias = (
-    PutFile
-    | FixOwner
-    | RemoveFile
-    | ClaimCluster
-    | OpenProof
-    | CloseProof
-    | PutSecret
-    | RemoveSecret
-    | ReloadSecure
-    | BeginRestart
-    | PutYml
-    | RestartNode
-    | FreeAllocation
-    | NoteFault
-    | RollBack
-    | EndRestart
-    | SweepCopies
-    | PutMirror
-    | PutResource
-    | RemoveRemote
-    | Remember
-)
+FileStep: TypeAlias = PutFile | FixOwner | RemoveFile
+"""About a managed file on one node."""
+EckStep: TypeAlias = PutMirror | PutResource
+"""About an object on ECK's side."""
+RecordStep: TypeAlias = BeginRestart | FreeAllocation | NoteFault | EndRestart
+"""About the record of a restart, in the cluster."""
+HostStep: TypeAlias = PutSecret | RemoveSecret | PutYml | RestartNode | RollBack | SweepCopies
+"""About settings, keystore and service on one node's host."""
+ProofStep: TypeAlias = OpenProof | CloseProof
+"""About a proof by handshake."""
+OrderedStep: TypeAlias = HostStep | RecordStep | ReloadSecure
+"""Taken one after the other."""
+Step: TypeAlias = FileStep | EckStep | OrderedStep | ProofStep | ClaimCluster | RemoveRemote | Remember
