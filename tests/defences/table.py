@@ -352,7 +352,7 @@ _RESTARTS = (
             "syncd/core/nodes/leave.py", "(_as_left(record) if (record.alias, record.context) in pairs else record for",
             "(_as_left(record) for record in () for"),
     Defence("test_a_keystore_copy_that_a_full_disk_left_without_the_settings_takes_nothing_back",
-            "syncd/engine/copies.py", " or host.read(copy_of(node.yml), _LIMIT, deadline) is None:", ":"),
+            "syncd/engine/copies.py", " or host.read(copy_of(node.yml), MAX_BYTES, deadline) is None:", ":"),
     Defence("test_an_edit_of_a_keystore_that_is_not_the_copied_one_is_not_taken_back",
             "syncd/engine/copies.py", "if before is not None and before in (_digest(copied), ours):", "if True:"),
     Defence("test_a_password_file_that_cannot_be_read_is_told_as_what_it_is",
