@@ -7,7 +7,7 @@ means only that certificates whose origin was in it become `foreign` and stay un
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -38,6 +38,8 @@ VERSION = 1
 _MOST_RETIRED = 50
 _MOST_ANSWERS = 20
 _MOST_ECK_WRITES = 4
+_CONSENT = timedelta(days=1)
+"""What something held back for so long is not restarted by surprise when nothing holds it any more."""
 T = TypeVar("T")
 
 
@@ -129,10 +131,11 @@ def note_answers(memory: Memory, answers: Sequence[Answer]) -> Memory:
     return replace(memory, requests=left, answers=(*memory.answers, *answers)[-_MOST_ANSWERS:])
 
 
-def note_restarts(memory: Memory, seen: Observed) -> Memory:
-    """The memory without the restarts that a person asked for and that have happened."""
+def note_restarts(memory: Memory, seen: Observed, now: datetime) -> Memory:
+    """The memory without the restarts that a person asked for and that have happened, or that were asked for long ago."""
     processes = {node.name: node.process for node in seen.nodes.values()}
-    wishes = tuple(wish for wish in memory.wishes if _runs_still(wish, processes.get(wish.node)))
+    fresh = [wish for wish in memory.wishes if now - wish.asked < _CONSENT]
+    wishes = tuple(wish for wish in fresh if _runs_still(wish, processes.get(wish.node)))
     return replace(memory, wishes=wishes)
 
 

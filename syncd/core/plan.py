@@ -59,7 +59,7 @@ def make_plan(seen: Observed, policy: Policy, now: datetime, fresh: MarkerSource
     holds = _past(seen)
     policy, seen, past = leave.without_the_dead(policy, seen, seen.remembered)
     carried = carry_out(past, policy, seen, now)
-    memory = leave.note_left(seen, history.note_restarts(carried.memory, seen), now)
+    memory = leave.note_left(seen, history.note_restarts(carried.memory, seen, now), now)
     parts: dict[Context, Part] = {}
     for context in Context:
         view = policy.within(context), seen.within(context), memory.within(context)

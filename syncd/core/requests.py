@@ -18,6 +18,7 @@ from syncd.core.model import (
     Request,
     RestartWish,
 )
+from syncd.core.nodes.settings import needs
 
 LIFETIME = timedelta(minutes=15)
 """What nobody could carry out for so long (`mode: observe`, another owner) is not done by surprise when somebody can."""
@@ -75,7 +76,7 @@ def _one(  # noqa: PLR0911 - one line for each verb
         case "take_over":
             return memory, "taking over"
         case "restart":
-            return _restart(memory, request, seen)
+            return _restart(memory, request, policy, seen, now)
         case "forget":
             return _forget(memory, request, policy, seen)
         case "forget_node":
@@ -100,25 +101,33 @@ def _adopt(memory: Memory, request: Request, seen: Observed, now: datetime) -> t
     raise _NotDone(f"no node's file holds {fingerprint[:8]}")
 
 
-def _restart(memory: Memory, request: Request, seen: Observed) -> tuple[Memory, str]:
-    """A node's name: that one, whatever it runs with; nothing: those that need it; `*`: all of them."""
+def _restart(memory: Memory, request: Request, policy: Policy, seen: Observed, now: datetime) -> tuple[Memory, str]:
+    """A node's name: that one, whatever it runs with; nothing: those that need it, for that; `*`: all of them."""
+    anyway = request.argument != ""
+    changes = dict.fromkeys(seen.nodes, "") if anyway else _changes(memory, policy, seen, now)
     names = [name for name in seen.nodes if request.argument in ("", "*", name)]
     if not names:
         raise _NotDone(f"there is no node {request.argument}")
     processes = {name: seen.nodes[name].process for name in names}
-    anyway = request.argument != ""
     wishes = tuple(
-        RestartWish(name, process.value.started, request.at, anyway)
+        RestartWish(name, process.value.started, request.at, anyway, changes[name])
         for name, process in processes.items()
-        if isinstance(process, Known)
+        if isinstance(process, Known) and name in changes
     )
     silent = [name for name, process in processes.items() if not isinstance(process, Known)]
-    if not wishes:
+    if not wishes and silent:
         raise _NotDone(f"{', '.join(silent)} cannot be asked now what runs there: syncd status says why")
+    if not wishes:
+        raise _NotDone("no node needs a restart that could be begun now")
     kept = tuple(wish for wish in memory.wishes if wish.node not in names)
     unasked = f"; {', '.join(silent)} cannot be asked now and is left out" if silent else ""
-    which = "each node that needs it" if not anyway else ", ".join(wish.node for wish in wishes)
+    which = ", ".join(wish.node for wish in wishes)
     return replace(memory, wishes=kept + wishes), f"a restart is noted for {which}, one at a time{unasked}"
+
+
+def _changes(memory: Memory, policy: Policy, seen: Observed, now: datetime) -> dict[NodeName, str]:
+    """What each node needs a restart for: that, and nothing that comes later, is consented to."""
+    return {name: need.change for name, need in needs(policy, seen, memory, now)[0].items()}
 
 
 def _forget(memory: Memory, request: Request, policy: Policy, seen: Observed) -> tuple[Memory, str]:

@@ -43,6 +43,7 @@ from syncd.core.model import (
 )
 from syncd.core.nodes import leave
 from syncd.core.nodes.secrets import secret_steps
+from syncd.core.nodes.settings import needs
 from syncd.core.plan import after_keystores
 from syncd.core.requests import carry_out
 from syncd.core.trustfile.desired import judge_published, node_claims
@@ -337,12 +338,18 @@ def asked(
 class TestRequests:
     def test_a_restart_is_of_the_processes_that_run_now(self) -> None:
         memory, answer = asked("restart", "", world())
-        assert [(wish.node, wish.started, wish.anyway) for wish in memory.wishes] == [
-            (name, 7, False) for name in NAMES
+        wanted = needs(policy(), world(), Memory(), NOW)[0]
+        assert [(wish.node, wish.started, wish.anyway, wish.change) for wish in memory.wishes] == [
+            (name, 7, False, wanted[name].change) for name in NAMES
         ]
-        assert "each node that needs it" in answer
+        assert ", ".join(NAMES) in answer
         memory, _ = asked("restart", NAMES[1], world())
         assert [(wish.node, wish.anyway) for wish in memory.wishes] == [(NAMES[1], True)]
+
+    def test_where_no_node_needs_a_restart_nothing_is_noted_for_later(self) -> None:
+        memory, answer = asked("restart", "", world(), configured=replace(policy(), remotes=()))
+        assert memory.wishes == ()
+        assert "no node needs a restart" in answer
 
     def test_a_node_that_cannot_be_asked_is_left_out_and_told(self) -> None:
         silent = replace(node(), process=Unknown("es_unreachable", "no", NOW))

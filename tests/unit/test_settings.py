@@ -8,6 +8,7 @@ import pytest
 
 from syncd.core import yml
 from syncd.core.bundle import Cert, Fingerprint, TrustFile, content_digest, render
+from syncd.core.memory import note_restarts
 from syncd.core.model import (
     Absent,
     Alias,
@@ -314,6 +315,18 @@ class TestWishes:
     def test_those_that_need_it_are_only_those(self) -> None:
         assert needs(self.settled(), memory=self.wish(anyway=False))[0] == {}
         assert needs(world(), memory=self.wish(anyway=False))[0][NAMES[0]].asked == NOW
+
+    def test_consent_is_to_the_change_that_was_needed_and_to_no_later_one(self) -> None:
+        change = needs(world())[0][NAMES[0]].change
+        for wished, asked in ((change, NOW), ("another change", None)):
+            memory = Memory(wishes=(RestartWish(NAMES[0], 7, NOW, False, wished),))
+            assert needs(world(), memory=memory)[0][NAMES[0]].asked == asked
+
+    def test_consent_ends_after_a_day(self) -> None:
+        """What held the restart back may be gone in a month; nobody thinks of it any more then."""
+        for hours, left in ((23, 1), (24, 0)):
+            memory = note_restarts(self.wish(anyway=True), world(), NOW + timedelta(hours=hours))
+            assert len(memory.wishes) == left
 
     def test_a_process_that_has_started_since_has_had_its_restart(self) -> None:
         assert needs(self.settled(), memory=self.wish(anyway=True, started=6))[0] == {}

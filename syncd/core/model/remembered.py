@@ -70,7 +70,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class RestartWish:
-    """A restart that a person asked for, until the process that ran then has ended."""
+    """A restart that a person asked for, until the process that ran then has ended, or the request is a day old."""
 
     node: NodeName
     started: int
@@ -78,6 +78,8 @@ class RestartWish:
     asked: datetime
     anyway: bool
     """Also if nothing that it runs with is to be changed."""
+    change: str = ""
+    """What it is consented to, as `Need.change` names it; empty: whatever is needed."""
 
 
 @dataclass(frozen=True, slots=True)

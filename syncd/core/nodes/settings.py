@@ -85,7 +85,7 @@ def _need(
     process = at.process.value
     wanted = _wanted(node, process, policy, left)
     lacks = _lacks(wanted, process, at.trust_paths.value)
-    asked = wish if wish and wish.started == process.started and (lacks or wish.anyway) else None
+    asked = wish if wish and wish.started == process.started and _covers(wish, wanted, lacks) else None
     if not lacks and not asked:
         return _contested(node, at, wanted)
     edit = _edit(node, at, wanted, policy, seen, now) if lacks else None
@@ -103,6 +103,11 @@ def _need(
         reload_interval=wanted.interval if lacks else None,
         asked=asked.asked if asked else None,
     )
+
+
+def _covers(wish: RestartWish, wanted: _Wanted, lacks: tuple[str, ...]) -> bool:
+    """Whether it is what the person consented to: another change, a month later, is another question."""
+    return wish.anyway or (bool(lacks) and wish.change in ("", wanted.change))
 
 
 def _is_judged(name: NodeName, process: Process, seen: Observed) -> bool:
