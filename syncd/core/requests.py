@@ -118,7 +118,7 @@ def _restart(memory: Memory, request: Request, policy: Policy, seen: Observed, n
     if not wishes and silent:
         raise _NotDone(f"{', '.join(silent)} cannot be asked now what runs there: syncd status says why")
     if not wishes:
-        raise _NotDone("no node needs a restart that could be begun now")
+        return memory, "no node is known to need a restart; nothing is noted for later"
     kept = tuple(wish for wish in memory.wishes if wish.node not in names)
     unasked = f"; {', '.join(silent)} cannot be asked now and is left out" if silent else ""
     which = ", ".join(wish.node for wish in wishes)

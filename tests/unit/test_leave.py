@@ -349,7 +349,7 @@ class TestRequests:
     def test_where_no_node_needs_a_restart_nothing_is_noted_for_later(self) -> None:
         memory, answer = asked("restart", "", world(), configured=replace(policy(), remotes=()))
         assert memory.wishes == ()
-        assert "no node needs a restart" in answer
+        assert "no node is known to need a restart" in answer
 
     def test_a_node_that_cannot_be_asked_is_left_out_and_told(self) -> None:
         silent = replace(node(), process=Unknown("es_unreachable", "no", NOW))
