@@ -8,11 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from syncd.config.base import AbsolutePath, Duration, Mistake, Model, Name, Positive, checked_port
-
-CLIENT_FILE = "remote-cluster-ca.crt"
-"""The one file for all remotes in the remote_cluster_client context: adding a remote then needs no restart."""
-TRANSPORT_FILE = "remote-transport-ca.crt"
-"""The one file for all remotes of the certificate model, beside the cluster's own CAs in the transport context."""
+from syncd.core.model import Context
 
 _URL = re.compile(r"https?://(\[[^\]\s/]+\]|[^\s/:?#]+)(?P<port>:\d+)?/?")
 
@@ -99,12 +95,12 @@ class Layout(Model):
     @property
     def trust_file(self) -> str:
         """Absolute path of the managed file of the remote_cluster_client context."""
-        return normpath(join(self.config_dir, self.bundle_dir, CLIENT_FILE))
+        return normpath(join(self.config_dir, self.bundle_dir, Context.REMOTE_CLUSTER_CLIENT.file_name))
 
     @property
     def transport_file(self) -> str:
         """Absolute path of the managed file of the transport context."""
-        return normpath(join(self.config_dir, self.bundle_dir, TRANSPORT_FILE))
+        return normpath(join(self.config_dir, self.bundle_dir, Context.TRANSPORT.file_name))
 
 
 class Node(Model):

@@ -173,10 +173,8 @@ def _left_behind(policy: Policy, memory: Memory, trust: Mapping[Context, TrustPl
 
 def _unmanaged(policy: Policy, seen: Observed) -> Iterable[Hold]:
     """Nodes of the cluster that syncd was not told of: they dial the remote too, with a file that nobody keeps."""
-    managed = {node.name for node in policy.nodes}
-    for name in seen.cluster.value.nodes if isinstance(seen.cluster, Known) else ():
-        if name not in managed:
-            yield Hold(name, "unmanaged_node", "the cluster has this node and the configuration does not: add it")
+    for name in policy.unmanaged(seen.cluster.value.nodes) if isinstance(seen.cluster, Known) else ():
+        yield Hold(name, "unmanaged_node", "the cluster has this node and the configuration does not: add it")
 
 
 def _braked(plan: Plan, seen: Observed, policy: Policy, memory: Memory, now: datetime) -> Plan:

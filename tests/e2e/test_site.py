@@ -14,8 +14,9 @@ from syncd.adapters.tls import TlsHandshakes
 from syncd.core.bundle import Cert, content_digest, parse_cert
 from syncd.core.errors import HostError
 from syncd.core.model import Known, NodeName, NodePolicy, Ownership, OwnTrust, Process, Seen, Site, Unknown
-from syncd.core.nodes.own_trust import OWN_CA_FILE, TRANSPORT, conversion
+from syncd.core.nodes.own_trust import OWN_CA_FILE, conversion
 from syncd.core.yml import with_settings
+from syncd.core.yml.names import TRANSPORT_SSL
 from syncd.engine import keystore
 from syncd.engine.copies import note_keystore, roll_back, save_copies, sweep_copies
 from syncd.engine.service import Service, look_at_unit, restart, start_again
@@ -32,7 +33,7 @@ pytestmark = [pytest.mark.bed, pytest.mark.timeout(400)]
 T = TypeVar("T")
 NAME = "cluster.remote.eck.credentials"
 PASSWORD = "canary-of-the-keystore"
-STORE = f"{TRANSPORT}truststore"
+STORE = f"{TRANSPORT_SSL}truststore"
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ def test_a_jks_store_with_its_password_in_the_settings_is_read(
 
 
 def test_pem_files_are_read(cluster: SystemdCluster, host: Host, node: SystemdNode, own_ca: Cert) -> None:
-    with another_config(cluster, "pem", f"{TRANSPORT}certificate_authorities: [certs/own.crt]\n") as config:
+    with another_config(cluster, "pem", f"{TRANSPORT_SSL}certificate_authorities: [certs/own.crt]\n") as config:
         (config / "certs/own.crt").write_bytes(own_ca.pem)
         assert known(look(host, node, config).trust) == OwnTrust((own_ca,), "pem", (f"{config}/certs/own.crt",))
 
@@ -138,7 +139,7 @@ def test_pem_files_are_read(cluster: SystemdCluster, host: Host, node: SystemdNo
 def test_the_store_of_the_key_alone_is_read(
     cluster: SystemdCluster, host: Host, node: SystemdNode, own_ca: Cert
 ) -> None:
-    with another_config(cluster, "key", f"{TRANSPORT}keystore.path: certs/transport.p12\n") as config:
+    with another_config(cluster, "key", f"{TRANSPORT_SSL}keystore.path: certs/transport.p12\n") as config:
         assert known(look(host, node, config).trust) == OwnTrust((own_ca,), "none", (f"{config}/certs/transport.p12",))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from syncd.config.live import LiveConfig
 from syncd.config.load import example, load, parse, schema, secret_path
-from syncd.config.nodes import CLIENT_FILE, Owner
+from syncd.config.nodes import Owner
 from syncd.config.policy import to_policy
 from syncd.core.errors import ConfigError
 from syncd.core.model import RemotePolicy
@@ -25,7 +25,7 @@ def test_the_shipped_example_is_valid_and_the_one_that_config_init_prints() -> N
     assert (ROOT / "config" / "syncd.yaml").read_text() == GOOD
     policy = to_policy(config.clusters[0], config.intervals.probe)
     assert policy.observe
-    assert policy.nodes[0].path == f"/etc/elasticsearch/{CLIENT_FILE}"
+    assert policy.nodes[0].path == "/etc/elasticsearch/remote-cluster-ca.crt"
     assert policy.remotes[0].overlap == timedelta(hours=24)
 
 
@@ -350,7 +350,7 @@ def test_the_layout_of_a_node_replaces_that_of_the_cluster_key_by_key() -> None:
     first, second, third = map(cluster.layout_of, cluster.nodes)
     assert first == third == cluster.layout
     assert (second.home, second.log_file, second.owner) == ("/opt/es", None, Owner(uid=0, gid=7))
-    assert second.trust_file == f"/srv/es/config/{CLIENT_FILE}"
+    assert second.trust_file == "/srv/es/config/remote-cluster-ca.crt"
     assert second.keystore_password_file == "keystore"
     assert to_policy(cluster, timedelta()).nodes[1].path == second.trust_file
 

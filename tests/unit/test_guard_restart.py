@@ -84,6 +84,13 @@ def test_what_is_not_safe_is_held_whole(steps: tuple[Step, ...], seen: Observed,
     assert kept(seen, *steps) == ((), [rule])
 
 
+def test_a_file_whose_name_only_ends_like_ours_is_not_ours_to_drop() -> None:
+    own = BARE.replace("certs/ca.crt", "certs/old-remote-transport-ca.crt")
+    seen = replace(members(), nodes={**members().nodes, ONE: node(ONE, own)})
+    without = own.replace("certs/old-remote-transport-ca.crt", PATHS[TRANSPORT])
+    assert kept(seen, BeginRestart(record(), "why"), edit(without, before=own)) == ((), ["guard_own_ca_lost"])
+
+
 def test_what_comes_only_with_the_restart_goes_with_it_and_the_rest_stays() -> None:
     within = PutSecret(ONE, "s", content_digest(b"k"), "why", within_restart=True)
     apart = PutSecret(TWO, "s", content_digest(b"k"), "why")

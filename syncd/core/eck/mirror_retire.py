@@ -117,8 +117,7 @@ def _origins_known(case: Retiring) -> str:
 def _no_unmanaged_node(case: Retiring) -> str:
     if not isinstance(case.seen.cluster, Known):
         return "the cluster's nodes could not be listed"
-    managed = {node.name for node in case.policy.nodes}
-    others = sorted(name for name in case.seen.cluster.value.nodes if name not in managed)
+    others = case.policy.unmanaged(case.seen.cluster.value.nodes)
     return f"the cluster has nodes that the configuration lacks: {', '.join(others)}" if others else ""
 
 

@@ -58,6 +58,11 @@ class Context(StrEnum):
     TRANSPORT = "transport"
     """Node-to-node traffic, and remotes of the certificate model: its trust is shared with the cluster's own CAs."""
 
+    @property
+    def file_name(self) -> str:
+        """The name of the one file for all remotes of this context: adding a remote then needs no restart."""
+        return "remote-transport-ca.crt" if self is Context.TRANSPORT else "remote-cluster-ca.crt"
+
 
 @dataclass(frozen=True, slots=True)
 class Ownership:

@@ -1,5 +1,6 @@
 """What the operator wants."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
@@ -113,6 +114,10 @@ class Policy:
     reload_interval: str | None = None
     """`resource.reload.interval.high` that the nodes should run with; None: it is left alone."""
     restart: RestartPolicy = RestartPolicy()
+
+    def unmanaged(self, members: Iterable[NodeName]) -> list[NodeName]:
+        """The members of the cluster that syncd was not told of, by name."""
+        return sorted(set(members) - {node.name for node in self.nodes})
 
     def node(self, name: NodeName) -> NodePolicy:
         """The policy of a node that is known to be in it."""

@@ -22,12 +22,12 @@ from syncd.core.model import OwnTrust, Shown
 from syncd.core.nodes.stores import store_type
 from syncd.core.yml import Settings, read
 from syncd.core.yml.edit import Wanted
+from syncd.core.yml.names import TRANSPORT_SSL, trust_setting
 
-TRANSPORT = "xpack.security.transport.ssl."
 OWN_CA_FILE = "transport-own-ca.crt"
 """The PEM file, beside the managed ones, that the CAs of a trust store are exported to."""
 
-_CAS = TRANSPORT + "certificate_authorities"
+_CAS = trust_setting("transport")
 _OF_STORE = ("path", "type", "algorithm", "password")
 _CURE = "Say where the CAs are as PEM on the node (own_ca_file)"
 
@@ -76,7 +76,7 @@ def named(text: str, config_dir: str) -> Named:
     if files := tuple(item for item in settings.items(_CAS) if item):
         return Named("pem", tuple(_path(_CAS, item, config_dir) for item in files))
     for part in ("truststore", "keystore"):
-        if store := _store(settings, f"{TRANSPORT}{part}.", config_dir):
+        if store := _store(settings, f"{TRANSPORT_SSL}{part}.", config_dir):
             return Named("truststore" if part == "truststore" else "none", store=store)
     return Named("none")
 
@@ -88,8 +88,8 @@ def key_file(text: str, config_dir: str) -> str | None:
     """
     settings = read(text)
     for name in ("certificate", "keystore.path"):
-        if path := _word(settings, TRANSPORT + name):
-            return _path(TRANSPORT + name, path, config_dir)
+        if path := _word(settings, TRANSPORT_SSL + name):
+            return _path(TRANSPORT_SSL + name, path, config_dir)
     return None
 
 
@@ -98,7 +98,7 @@ def kind_of(text: str) -> Literal["pem", "truststore", "none"]:
     settings = read(text)
     if any(settings.items(_CAS)):
         return "pem"
-    return "truststore" if settings.get(f"{TRANSPORT}truststore.path") else "none"
+    return "truststore" if settings.get(f"{TRANSPORT_SSL}truststore.path") else "none"
 
 
 def conversion(text: str, own: OwnTrust, shown: Shown, loaded: Iterable[Cert], named_as: tuple[str, ...]) -> Conversion:
@@ -113,7 +113,7 @@ def conversion(text: str, own: OwnTrust, shown: Shown, loaded: Iterable[Cert], n
         raise YmlError("no_truststore", "it names no trust store whose CAs could be kept", cure=cure)
     _must_be_all(own.certs, (*own.certs, *loaded), shown)
     settings = read(text)
-    gone = [f"{TRANSPORT}truststore.{part}" for part in _OF_STORE]
+    gone = [f"{TRANSPORT_SSL}truststore.{part}" for part in _OF_STORE]
     wanted: dict[str, tuple[str, ...] | None] = {path: None for path in gone if settings.get(path) is not None}
     return Conversion(render(own.certs), own.certs, {**wanted, _CAS: named_as})
 

@@ -36,9 +36,7 @@ from syncd.core.model import (
 from syncd.core.nodes.consequences import unsafe_for_aliases, unsafe_for_peers, unsafe_without
 from syncd.core.nodes.leave import held_by_others, may_be_used
 from syncd.core.nodes.own_trust import OWN_CA_FILE, Conversion, conversion, kind_of
-from syncd.core.proof.loaded import trust_setting
-
-RELOAD_INTERVAL = "resource.reload.interval.high"
+from syncd.core.yml.names import RELOAD_INTERVAL, trust_setting
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from syncd.core.bundle import Digest, bundle_digest
 from syncd.core.model import Context, FileState, Hold, Known, NodeSeen, Observed, Policy, Process, Sighting, Unknown
+from syncd.core.yml.names import trust_setting
 
 _BY_PROCESS = frozenset({"handshake", "names", "started_after"})
 """Evidence that the process itself gives of its loaded trust."""
@@ -73,11 +74,6 @@ def _is_named(node: NodeSeen, path: str, policy: Policy, context: Context) -> Ho
         case _:
             cure = "A restart by syncd brings it" if policy.yml == "managed" else yml_text(path, context)
             return Hold(node.name, "not_configured", f"the running configuration does not name {path}. {cure}")
-
-
-def trust_setting(context: Context) -> str:
-    """The setting that names a context's trust files."""
-    return f"xpack.security.{context}.ssl.certificate_authorities"
 
 
 def yml_text(path: str, context: Context) -> str:

@@ -20,9 +20,7 @@ from syncd.core.model import (
     RollBack,
     Step,
 )
-from syncd.core.nodes.own_trust import TRANSPORT
-from syncd.core.nodes.settings import RELOAD_INTERVAL
-from syncd.core.proof.loaded import trust_setting
+from syncd.core.yml.names import RELOAD_INTERVAL, TRANSPORT_SSL, trust_setting
 
 CHAINED = BeginRestart | PutYml | RestartNode
 _OURS = frozenset({*(trust_setting(context) for context in Context), RELOAD_INTERVAL})
@@ -84,11 +82,16 @@ def _only_ours(step: PutYml, seen: Observed) -> None:
     except (YmlError, UnicodeDecodeError) as error:
         raise UnsafePlan("yml_unreadable", f"{step.path} would not read back") from error
     differs = {p for p in {*before.values, *after.values} if before.get(p) != after.get(p)}
-    if foreign := [path for path in differs - _OURS if not path.startswith(f"{TRANSPORT}truststore.")]:
+    if foreign := [path for path in differs - _OURS if not path.startswith(f"{TRANSPORT_SSL}truststore.")]:
         raise UnsafePlan("foreign_setting", f"{min(foreign)} in {step.path} is not ours to change")
     own = trust_setting(Context.TRANSPORT)
-    lost = [item for item in before.items(own) if item not in after.items(own) and "remote-transport-ca" not in item]
+    lost = [item for item in before.items(own) if item not in after.items(own) and not _is_ours(item)]
     if lost:
         raise UnsafePlan(
             "own_ca_lost", f"{step.path} would no longer name {lost[0]}, by which the nodes trust each other"
         )
+
+
+def _is_ours(path: str) -> bool:
+    """Whether it is syncd's own file, by its whole name: `old-remote-transport-ca.crt` is somebody else's."""
+    return path.rsplit("/", 1)[-1] == Context.TRANSPORT.file_name

@@ -144,8 +144,7 @@ def _every_node_joined(case: Case) -> str | None:
 
 
 def _no_unmanaged_node(case: Case) -> str | None:
-    managed = {node.name for node in case.policy.nodes}
-    others = sorted(name for name in case.cluster.nodes if name not in managed)
+    others = case.policy.unmanaged(case.cluster.nodes)
     return f"the cluster has nodes that the configuration lacks: {', '.join(others)}. Add them" if others else None
 
 

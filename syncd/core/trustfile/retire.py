@@ -83,8 +83,7 @@ def _every_node_known(case: Case) -> str | None:
 def _no_unmanaged_node(case: Case) -> str | None:
     match case.seen.cluster:
         case Known(value=cluster):
-            managed = {node.name for node in case.policy.nodes}
-            others = [name for name in cluster.nodes if name not in managed]
+            others = case.policy.unmanaged(cluster.nodes)
             return f"the cluster has nodes that the configuration lacks: {', '.join(others)}" if others else None
         case Absent() | Unknown():
             return "the cluster's nodes could not be listed"
