@@ -95,9 +95,9 @@ def _cluster(cluster: Seen[ClusterState], policy: Policy) -> Iterator[Check]:
 
 
 def _members(seen: Observed, policy: Policy) -> Iterator[Check]:
-    """A node that is down and one that goes by another name look the same; with either, old CAs and restarts wait."""
+    """A node that is down and one with another name look the same; in both cases old CAs stay and restarts wait."""
     if not isinstance(seen.cluster, Known):
-        return  # of whom it is made up is not known; that it does not answer is told
+        return  # its members are not known; that it does not answer is a check of its own
     memory = seen.memory.value if isinstance(seen.memory, Known) else Memory()
     alive, _, _ = without_the_dead(policy, seen, memory)
     away = [node.name for node in alive.nodes if node.name not in seen.cluster.value.nodes]

@@ -6,7 +6,7 @@
     ├── ConfigError             the operator's file is wrong                              (exit code 2)
     ├── BundleError             bytes that should be certificates are not                 (refuses that source or node)
     ├── YmlError                an elasticsearch.yml cannot be read, or not be edited safely      (that file stays as it is)
-    ├── UnsafePlan              the guard refuses a plan                                  (nothing of it is carried out)
+    ├── UnsafePlan              the guard refuses a step of a plan                        (that step or chain of steps alone)
     ├── SourceError             the published CA cannot be read                           (nothing is derived from it)
     ├── MirrorError             the ConfigMap or resource on ECK's side cannot be read or written  (that remote alone)
     │   └── MirrorConflict      somebody else wrote it first                              (look again)
@@ -50,7 +50,7 @@ class YmlError(SyncdError):
 
 
 class UnsafePlan(SyncdError):
-    """The guard refuses a plan: carrying it out would break something that works."""
+    """The guard refuses a step: carrying it out would break something that works."""
 
 
 class SourceError(SyncdError):

@@ -1,7 +1,6 @@
-"""Jobs on many nodes at once, of which nobody waits long for a slow one.
+"""Runs jobs on many nodes in parallel; a slow one holds up nobody.
 
-One half-dead host must not delay the others: a job that is late goes on in its thread, and rings when it is done; its
-result is handed to whoever asks for the same job next.
+A job that is late goes on in its thread and rings when it is done; its result goes to whoever asks for the same job next.
 """
 
 import traceback
@@ -55,7 +54,7 @@ class Crew:
         return self.begin(jobs)(patience)
 
     def begin(self, jobs: Mapping[str, Callable[[], T]]) -> Callable[[float], dict[str, Result[T]]]:
-        """As `each`, for who has something else to begin before it waits: what is returned takes the patience."""
+        """Like `each`, but start now and wait later: call what is returned with the patience."""
         futures = {key: self._start(key, job) for key, job in jobs.items()}
 
         def results(patience: float) -> dict[str, Result[T]]:
@@ -94,7 +93,7 @@ class Crew:
 
 
 def _unexpected(key: str, error: Exception) -> HostError:
-    """A fault of syncd's own: told as such, and it fails this one job only.
+    """A fault of syncd's own: reported as such, and it fails this one job only.
 
     Its text is a library's and may hold anything, a credential too, so only its kind and place in the code are told.
     """

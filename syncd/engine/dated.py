@@ -1,4 +1,4 @@
-"""Answers with the moment at which they were asked for: what was done since, they cannot tell of."""
+"""Answers with the moment at which they were asked for: they show nothing that was done later."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +19,6 @@ class Dated(Generic[T]):
 
 
 def dated(ask: Callable[[], T]) -> Dated[T]:
-    """Ask, and note the moment before."""
+    """Ask, with the moment right before."""
     at = now()
     return Dated(ask(), at)

@@ -30,15 +30,15 @@ def present(result: Result[T | None], before: Seen[T] | None) -> Seen[T]:
 
 
 def is_older(seen: Seen[T] | None, moment: datetime | None) -> bool:
-    """Whether it does not tell of a moment and what came after it; what is not known tells of nothing."""
+    """Whether an observation was made at a moment or before, or not at all: it shows nothing of what came after."""
     return not isinstance(seen, Known) or (moment is not None and seen.at <= moment)
 
 
 def aged(site: Seen[Site], before: Seen[Site] | None) -> Seen[Site]:
-    """A look at an installation, in which what could not be seen before either is unseen since then.
+    """A look at an installation in which each part that was unseen before, too, is unseen since that earlier moment.
 
-    Each look makes its own unknowns, and the one at a lost host is late in turn with the host's refusal: whatever the
-    reason, the first moment counts, or a restart would wait for that host for ever.
+    Each look dates its own unknowns, and a lost host alternates between late and refusing: whatever the reason, the first
+    moment counts, or a restart would wait for that host for ever.
     """
     match site:
         case Unknown():

@@ -1,4 +1,4 @@
-"""Looking at the nodes' installations: seldom, and again and again while one of them is restarted."""
+"""Looking at the nodes' installations: rarely, and many times a minute while one of them is being restarted."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,13 +17,13 @@ from syncd.ports import Deadline
 _SECONDS = 30.0
 """For one look: it may start Java's tools, which take a second or two each."""
 _SOON, _AT_ONCE = 5.0, 0.2
-"""Seconds between looks at a node that waits for something, and at one that is restarted."""
+"""Seconds between looks at a node that waits for something, and at one that is being restarted."""
 _PROBES = 5
-"""So many times the probe interval are between looks where the nodes' own CAs matter."""
+"""Looks are this many probe intervals apart where the nodes' own CAs matter."""
 _HOT = 30.0
-"""Seconds for which a transport port is looked at again after its files changed: it reads them each five."""
+"""Seconds for which a transport port is looked at again after its files changed: the process reads them every five."""
 _RULES = frozenset({"own_trust_unknown", "peer_unseen", "keystore_passphrase", "restart_pending"})
-"""Holds that another look may lift."""
+"""Holds for which a node is looked at again soon: another look may lift them."""
 
 
 class Sites:

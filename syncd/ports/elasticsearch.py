@@ -32,7 +32,7 @@ class Elasticsearch(Protocol):
         """One node, asked at its own address; `es_no_such_node` when another node answers there."""
 
     def reconnect(self, name: NodeName, alias: Alias, deadline: Deadline) -> bool:
-        """Whether the link is up after `GET _resolve/cluster/<alias>:*`, which is a free attempt to reconnect."""
+        """Ask `GET _resolve/cluster/<alias>:*`, which makes a lost link reconnect; whether the link is up then."""
 
     def claim(self, owner: str, expect: str | None, deadline: Deadline) -> None:
         """Set `cluster.metadata.syncd.owner` if it is still what was expected; raises ClusterError `es_owner`."""

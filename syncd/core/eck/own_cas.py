@@ -78,7 +78,7 @@ def _published(seen: Observed) -> Iterator[tuple[Alias, Cert]]:
 def _without_eck(
     trusted: Iterable[Cert], policy: Policy, seen: Observed, aliases: Collection[Alias], now: datetime
 ) -> tuple[Cert, ...]:
-    """All that is surely ours, and of what may be an ECK's that without which a node's own certificate would be refused."""
+    """The CAs that are surely ours, plus those of a possible ECK without which a node's own certificate would be refused."""
     there = eck_trusts(seen, aliases)
     plain = {cert for cert in trusted if cert.is_ca and not is_marker(cert)} - there
     prints, subjects = _known(seen)

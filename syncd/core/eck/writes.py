@@ -11,9 +11,9 @@ Kind = Literal["mirror", "resource"]
 
 
 def older_than_ours(seen: Observed, aliases: Collection[Alias], kind: Kind, at: datetime, now: datetime) -> bool:
-    """Whether something was read before our last write of it: then it does not tell of that write yet.
+    """Whether something was read before our last write of it, and so does not show that write yet.
 
-    A write from the future was noted before the clock was set back, and says nothing.
+    A write in the future was noted before the clock was set back, and does not count.
     """
     return any(at < write.at <= now for write in _writes(seen, aliases, kind))
 
@@ -21,13 +21,13 @@ def older_than_ours(seen: Observed, aliases: Collection[Alias], kind: Kind, at: 
 def undone(
     seen: Observed, aliases: Collection[Alias], kind: Kind, digest: Digest, since: datetime, now: datetime
 ) -> tuple[datetime, ...]:
-    """When the very same was written since a moment, the latest first: it is to be written again, so somebody undid it."""
+    """When this very content was already written since a moment, latest first: it is missing again, so somebody undid it."""
     same = (write for write in _writes(seen, aliases, kind) if write.digest == digest and since < write.at <= now)
     return tuple(sorted((write.at for write in same), reverse=True))
 
 
 def hours(span: timedelta) -> str:
-    """A span as people say it."""
+    """A span in words."""
     count = round(span.total_seconds() / 3600)
     return "hour" if count == 1 else f"{count} hours"
 

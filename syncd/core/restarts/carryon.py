@@ -1,4 +1,4 @@
-"""What is missing of an open restart, from what is seen and nothing else.
+"""The remaining steps of an open restart, from observation alone.
 
 ::
 
@@ -35,7 +35,7 @@ from syncd.core.restarts.underway import (
 
 
 def go_on(case: Open) -> Decision:
-    """The steps that are missing, in order, or what they wait for."""
+    """The remaining steps, in order, or what they wait for."""
     if not case.policy.owner or case.cluster.owner is None:
         return wait(
             case, "not_claimed", f"its restart is open ({begun_by(case)}); the cluster is claimed first, by itself"
