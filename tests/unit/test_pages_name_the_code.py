@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = ("CONTRIBUTING.md", "README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))))
 _FILE = re.compile(r"`(?P<path>[\w/]+\.(?:py|md|toml|yaml|csv))`(?: `(?P<name>\w+)`)?")
+_LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#\s]*)(?:#(?P<heading>[^)]*))?\)")
 _TEST = re.compile(r"`(?P<file>test_\w+\.py)?(?P<name>::test_\w+)(?P<cut>\.\.\.)?`")
 
 
@@ -30,6 +31,22 @@ def test_each_file_that_a_page_names_exists_and_defines_the_name_beside_it(page:
         if there is None or (found["name"] and not _defines(there, found["name"])):
             wrong.append(found[0])
     assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_link_of_a_page_leads_to_a_file_and_a_heading_that_exist(page: str) -> None:
+    wrong = []
+    for found in _LINK.finditer((ROOT / page).read_text()):
+        there = (ROOT / page).parent / found["path"] if found["path"] else ROOT / page
+        if not there.exists() or (found["heading"] and found["heading"] not in _headings(there)):
+            wrong.append(found[0])
+    assert wrong == []
+
+
+def _headings(page: Path) -> set[str]:
+    """As links name them."""
+    titles = re.findall(r"(?m)^#+ (.*)$", page.read_text())
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_each_promise_names_tests_that_exist() -> None:
