@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from syncd.cli.check import Check
-from syncd.cli.checks_models import node_checks, reload_checks, remote_checks
+from syncd.cli.check import Check, looked_once, put_together
+from syncd.cli.checks_setup import node_checks, reload_checks, remote_checks
 from syncd.core.model import (
     Absent,
     ClusterState,
@@ -30,8 +30,8 @@ _LICENCES = frozenset({"trial", "enterprise"})
 
 
 def checks(policy: Policy, seen: Observed, plan: Plan) -> tuple[Check, ...]:
-    """All prerequisites of one cluster, grouped: the state, each remote, the cluster, each node, each link."""
-    return (
+    """All prerequisites of one cluster, grouped: the state, each remote with its links, the cluster, each node."""
+    found = (
         _state(seen),
         *(each for alias, remote in seen.remotes.items() for each in _remote(alias, remote)),
         *_cluster(seen.cluster, policy),
@@ -42,6 +42,17 @@ def checks(policy: Policy, seen: Observed, plan: Plan) -> tuple[Check, ...]:
         *_links(plan),
         *_strangers(seen),
     )
+    return put_together(found, frozenset(_causes(seen)))
+
+
+def _causes(seen: Observed) -> Iterator[str]:
+    """Why things of the nodes could not be looked at: one host that is away hides many."""
+    for node in seen.nodes.values():
+        parts: list[Seen[object]] = [*node.files.values(), node.owner, node.process, node.trust_paths, node.site]
+        if isinstance(node.site, Known):
+            site = node.site.value
+            parts += [site.yml, site.unit, site.keystore, site.trust, site.shown]
+        yield from (looked_once(part.text) for part in parts if isinstance(part, Unknown) and part.text)
 
 
 def _state(seen: Observed) -> Check:
@@ -155,7 +166,22 @@ def _process(group: str, process: Seen[Process]) -> Check:
 def _links(plan: Plan) -> Iterable[Check]:
     results: dict[bool | None, Literal["ok", "wrong", "unknown"]] = {True: "ok", False: "wrong", None: "unknown"}
     for verdict in plan.verdicts:
-        yield Check(f"remote {verdict.alias}", f"the link from {verdict.node}", results[verdict.up], verdict.text)
+        cure = "" if verdict.up else _LINK_CURES[verdict.reason]
+        yield Check(f"remote {verdict.alias}", f"the link from {verdict.node}", results[verdict.up], verdict.text, cure)
+
+
+_LINK_CURES = {
+    "ok": "",
+    "untrusted": "syncd plan says whether the CA comes, and what holds it; one that ECK does not publish: extra_ca_files",
+    "expired": "The remote must present a certificate that is still valid: see the log of the ECK operator",
+    "network": "Let the node's host reach the remote's address: name, firewall, Service, port",
+    "disconnected": "Set cluster.remote.<alias>.* as docs/models.md has it; if it is set, the node's log says why",
+    "no_credential": "Set credential_file, or put the key into the keystore by hand and reload it (docs/models.md)",
+    "wrong_model": "Take the setting out of the keystore and reload it, or set security_model: api_key",
+    "refused_there": "ECK must trust the nodes' own CAs: syncd plan says whether the mirror has them (docs/mirror.md)",
+    "unknown": "See what is said of the node below",
+}
+"""What to do about a link, by the reason of its verdict."""
 
 
 def _strangers(seen: Observed) -> Iterable[Check]:

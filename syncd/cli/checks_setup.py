@@ -74,8 +74,9 @@ def _keystore(group: str, site: Site) -> Iterator[Check]:
         yield _part(group, "the keystore can be read", site.keystore)
         return
     for setting, state in site.keystore.value.settings.items():
-        what = f"the keystore holds {setting}"
-        yield Check(group, what, "ok" if state == "wanted" else "wrong", "" if state == "wanted" else state)
+        text = {"wanted": "", "other": "it holds another value", "absent": "it does not hold it"}[state]
+        cure = "syncd puts the key of credential_file there: syncd plan says when, and what holds it" if text else ""
+        yield Check(group, f"the keystore holds {setting}", "wrong" if text else "ok", text, cure)
 
 
 def remote_checks(remote: RemotePolicy, seen: Observed, policy: Policy, plan: Plan) -> Iterator[Check]:
