@@ -1,9 +1,9 @@
 """The status document: what `/status` serves and `syncd status` prints. Its shape is stable."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from syncd.core.model import Alias, Claim, Context, Hold, Known, NodeName, Report, Unknown, Verdict
+from syncd.core.model import Alias, Claim, Context, Hold, Known, NodeName, Report, Restarted, Unknown, Verdict
 from syncd.telemetry.standing import standing
 
 _PENDING = frozenset({"late", "not_asked", "not_looked"})
@@ -21,6 +21,7 @@ def _cluster(report: Report) -> dict[str, object]:
         "cluster": report.cluster,
         "at": report.finished.isoformat(),
         "settled": report.settled,
+        **_keeper(report),
         "rows": [_row(report, verdict) for verdict in plan.verdicts] or _bare_rows(report),
         "remotes": [_remote(report, alias) for alias in report.seen.remotes],
         "restart": _restart(report),
@@ -36,15 +37,37 @@ def _waiting(report: Report) -> int:
     return len(report.plan.later) + sum(step not in done for step in report.plan.now)
 
 
+def _keeper(report: Report) -> dict[str, object]:
+    """Who may change the cluster: mode, holder of the permit (null: nobody can hold it), owner (null: none, or not known)."""
+    observed = any(hold.rule == "observe" for hold in report.plan.holds)
+    cluster = report.seen.cluster
+    return {
+        "mode": "observe" if observed else "act",
+        "permit": None if report.seen.barred else report.seen.standby or "this daemon",
+        "owner": cluster.value.owner if isinstance(cluster, Known) else None,
+    }
+
+
 def _restart(report: Report) -> dict[str, object]:
-    """The open restart, and the nodes that need one, in order."""
+    """The open restart, how the last one ended, the nodes that need one, in order, and what a person has asked for."""
     cluster = report.seen.cluster.value if isinstance(report.seen.cluster, Known) else None
     record = cluster.restart if cluster else None
+    memory = report.plan.memory or report.seen.remembered
     return {
         "open": record.node if record else None,
         "since": _moment(record.at if record else None),
+        "last": _last_restart(cluster.restarted) if cluster else None,
         "needed": [{"node": name, "why": why} for name, why in report.plan.needs.items()],
+        "asked": [{"node": wish.node, "at": wish.asked.isoformat(), "anyway": wish.anyway} for wish in memory.wishes],
     }
+
+
+def _last_restart(restarted: Mapping[NodeName, Restarted]) -> dict[str, object] | None:
+    last = max(restarted.items(), key=lambda item: item[1].at, default=None)
+    if last is None:
+        return None
+    name, ended = last
+    return {"node": name, "result": ended.result, "at": ended.at.isoformat(), "text": ended.text}
 
 
 def _bare_rows(report: Report) -> list[dict[str, object]]:
