@@ -1,4 +1,4 @@
-"""What a person is told before a certificate is taken out of every file: what breaks, and what is not known. Pure.
+"""What a person is told before a certificate is trusted or taken out, or a cluster taken over; what is not known too. Pure.
 
 The guard lets a revoked certificate go whatever lives on it, so this text is the only warning that there is.
 """
@@ -8,7 +8,50 @@ from datetime import datetime
 
 from syncd.core.bundle import Cert
 from syncd.core.java.trust import verifies
-from syncd.core.model import Alias, Context, Known, NodeSeen, Observed, Plan, Presented, Seen, Shown, Unknown
+from syncd.core.model import (
+    Absent,
+    Alias,
+    ClusterState,
+    Context,
+    Known,
+    NodeSeen,
+    Observed,
+    Plan,
+    Presented,
+    Seen,
+    Shown,
+    Unknown,
+)
+
+
+def approve_text(cert: Cert, seen: Observed) -> Iterator[str]:
+    """What it is, who publishes it, and how a person sees by another way that it is the right one."""
+    yield cert.fingerprint
+    yield f"  subject {cert.subject}, valid {cert.not_before:%Y-%m-%d} to {cert.not_after:%Y-%m-%d}"
+    remotes = {a: r for a, r in seen.remotes.items() if isinstance(r.published, Known) and r.published.value.ca == cert}
+    for alias, remote in remotes.items():
+        address = max(remote.presented, key=lambda sight: sight.at).address if remote.presented else "HOST:9300"
+        yield f"  published by {alias}"
+        yield f"Compare it with the last certificate that {alias} presents, seen from where you can trust the way to it:"
+        yield f"  openssl s_client -connect {address} -showcerts </dev/null"
+        yield "whose fingerprint this tells, given that certificate: openssl x509 -noout -sha256 -fingerprint"
+    if not remotes:
+        yield "  no remote publishes it as its CA now; approved, it is taken as soon as one does"
+
+
+def owner_text(seen: Observed, cluster: str, ours: str) -> Iterator[str]:
+    """Who keeps a cluster now, as the cluster itself says."""
+    match seen.cluster:
+        case Known(value=ClusterState(owner=owner)) if owner == ours and ours:
+            yield f"{cluster}: this syncd ({ours}) keeps it already; there is nothing to take over."
+        case Known(value=ClusterState(owner=None)):
+            yield f"{cluster}: nobody keeps it."
+        case Known(value=ClusterState(owner=owner)):
+            yield f"{cluster}: {owner} keeps it. If that one still runs, stop it first: two would undo each other's work."
+        case Unknown(text=text):
+            yield f"{cluster}: who keeps it cannot be asked now, and nothing is taken over until it can: {text}"
+        case Absent():
+            pass
 
 
 def revoke_text(cert: Cert, seen: Observed, plan: Plan, now: datetime) -> Iterator[str]:
