@@ -3,20 +3,24 @@
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from syncd.cli import show
+from syncd.cli.check import Check
 from syncd.cli.checks import checks
-from syncd.cli.common import Config, Fingerprint, Only, Output, clusters_of, find, say, wiring_of
+from syncd.cli.common import Config, Fingerprint, Only, Output, acting, clusters_of, find, say, wiring_of
 from syncd.cli.exits import USAGE, WAITING, WELL, WRONG, worst
+from syncd.cli.named_files import file_checks, files_of
 from syncd.cli.once import Foreground, Sight, foreground
 from syncd.cli.statuses import ask, status_code, status_text
 from syncd.cli.verbs import verbs
-from syncd.cli.wiring import default_config, version
+from syncd.cli.wiring import Wiring, default_config, version
 from syncd.config import load
+from syncd.config.model import Cluster
 from syncd.core.errors import ConfigError, SyncdError
 from syncd.core.model import Report
 
@@ -25,6 +29,23 @@ app = typer.Typer(
     help="Keeps trust alive between self-managed Elasticsearch clusters and clusters run by ECK.",
 )  # fmt: skip
 app.add_typer(verbs)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version())
+        raise typer.Exit
+
+
+@app.callback()
+def syncd(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What is common to all commands: nothing but the version."""
+
+
 config_app = typer.Typer(no_args_is_help=True, help="The configuration file.", rich_markup_mode=None)
 app.add_typer(config_app, name="config")
 
@@ -60,7 +81,7 @@ def _sights(config: Path | None, only: str | None) -> Iterator[Sight]:
 
 @app.command()
 def run(config: Config = None) -> None:
-    """The daemon: keep every cluster of the configuration, until SIGTERM."""
+    """The daemon: keep every cluster, until SIGTERM."""
     from syncd.cli.daemon import Daemon  # noqa: PLC0415 - the other commands need none of it
 
     Daemon(config or default_config()).run()
@@ -68,14 +89,24 @@ def run(config: Config = None) -> None:
 
 @app.command()
 def once(config: Config = None, cluster: Only = None) -> None:
-    """One pass over each cluster; exit code 1 if a step failed, 3 if something is still held back."""
-    wiring, codes = wiring_of(config), []
-    for each in clusters_of(wiring, cluster):
-        with foreground(wiring, each) as front:
+    """One pass over each cluster, and the restarts that are due.
+
+    Exit code 1 if a step failed or another process holds the permit of a cluster, 3 if something is still held back.
+    """
+    wiring = wiring_of(config)
+    raise typer.Exit(worst([_one_cluster(wiring, each) for each in clusters_of(wiring, cluster)]))
+
+
+def _one_cluster(wiring: Wiring, cluster: Cluster) -> int:
+    """The exit code of one; what is wrong with it keeps no other from its pass."""
+    try:
+        with acting(wiring, cluster) as front:
             if not front.try_permit():
-                raise _no_permit(front, each.name)
-            codes.append(_to_the_end(front))
-    raise typer.Exit(worst(codes))
+                raise _no_permit(front, cluster.name)
+            return _to_the_end(front)
+    except SyncdError as error:
+        typer.echo(f"syncd: {error}", err=True)
+        return USAGE if isinstance(error, ConfigError) else WRONG
 
 
 def _no_permit(front: Foreground, cluster: str) -> SyncdError:
@@ -102,7 +133,10 @@ def _to_the_end(front: Foreground) -> int:
 
 @app.command()
 def plan(config: Config = None, cluster: Only = None, output: Output = "text") -> None:
-    """What would change, per node, and what is held back; exit code 3 if anything waits or is held. Changes nothing."""
+    """What would change, and what is held back. Changes nothing.
+
+    Exit code 3 if anything waits or is held.
+    """
     sights = list(_sights(config, cluster))
     if output == "json":
         _print_json([show.plan_document(sight.plan) for sight in sights])
@@ -112,20 +146,45 @@ def plan(config: Config = None, cluster: Only = None, output: Output = "text") -
 
 
 @app.command()
-def check(config: Config = None, cluster: Only = None, output: Output = "text") -> None:
-    """Each prerequisite: ok, wrong or unknown, with the cure; exit code 1 if one is wrong."""
-    results = {sight.policy.cluster: checks(sight.policy, sight.seen, sight.plan) for sight in _sights(config, cluster)}
+def check(
+    config: Config = None,
+    cluster: Only = None,
+    output: Output = "text",
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 also if one is unknown.")] = False,
+) -> None:
+    """Each prerequisite: ok, wrong or unknown, with the cure.
+
+    Exit code 1 if one is wrong.
+    """
+    wiring, results = wiring_of(config), {}
+    for each in clusters_of(wiring, cluster):
+        results[each.name] = (*file_checks(each, wiring.path), *_looked_at(wiring, each))
     if output == "json":
-        _print_json({name: [show.as_dict(one) for one in found] for name, found in results.items()})
+        _print_json({name: [asdict(one) for one in found] for name, found in results.items()})
     else:
         say(line for name, found in results.items() for line in show.check_text(name, found))
-    raise typer.Exit(WRONG if any(one.result == "wrong" for found in results.values() for one in found) else 0)
+    bad = ("wrong", "unknown") if strict else ("wrong",)
+    raise typer.Exit(WRONG if any(one.result in bad for found in results.values() for one in found) else WELL)
+
+
+def _looked_at(wiring: Wiring, cluster: Cluster) -> tuple[Check, ...]:
+    """What a look gives; where none can be made, why: what was told of the files then says more."""
+    try:
+        with foreground(wiring, cluster) as front:
+            sight = front.look()
+    except SyncdError as error:
+        return (Check("cluster", "it can be looked at", "wrong", f"{error}", "See what is said of the files above"),)
+    return checks(sight.policy, sight.seen, sight.plan)
 
 
 @app.command()
-def status(config: Config = None, output: Output = "text") -> None:
-    """A row per node and remote, as the daemon sees it; exit code 1 if something is wrong, 3 if something waits."""
-    told = ask(wiring_of(config).whole)
+def status(config: Config = None, cluster: Only = None, output: Output = "text") -> None:
+    """A row per node and remote, as the daemon sees it.
+
+    Exit code 1 if something is wrong, 3 if something waits.
+    """
+    wiring = wiring_of(config)
+    told = ask(wiring.whole, tuple(each.name for each in clusters_of(wiring, cluster)))
     if output == "json":
         _print_json(told.document | {"no_pass_yet": told.untold, "faults": told.faults})
     else:
@@ -135,7 +194,10 @@ def status(config: Config = None, output: Output = "text") -> None:
 
 @app.command()
 def explain(fingerprint: Fingerprint, config: Config = None, cluster: Only = None, output: Output = "text") -> None:
-    """Who holds a certificate, since when, why, and what would take it out, in each cluster that knows it."""
+    """Who holds a certificate, since when and why.
+
+    And what would take it out, in each cluster that knows it.
+    """
     sights = list(_sights(config, cluster))  # before the first word: another cluster may be the one that knows it
     cert = find(sights, fingerprint)
     knowing = [sight for sight in sights if cert.fingerprint in show.known_certs(sight.seen)]
@@ -152,7 +214,10 @@ def explain(fingerprint: Fingerprint, config: Config = None, cluster: Only = Non
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Stay up at the end, with the URLs.")] = False,
 ) -> None:
-    """The whole job on an embedded world on loopback; exit code 1 if a proof failed."""
+    """The whole job on an embedded world on loopback.
+
+    Exit code 1 if a proof failed.
+    """
     from syncd.demo.show import show_demo  # noqa: PLC0415 - the daemon needs none of it
 
     raise typer.Exit(0 if show_demo(keep=keep) else WRONG)
@@ -171,11 +236,23 @@ def config_init() -> None:
 
 
 @config_app.command("validate")
-def config_validate(config: Config = None) -> None:
-    """Check the file; exit code 2 with file, line, key and what was expected for each mistake."""
+def config_validate(
+    config: Config = None,
+    files: Annotated[
+        bool, typer.Option("--files", help="Exit code 2 also if a file that it names is of no use.")
+    ] = False,
+) -> None:
+    """Check the file, and list those that it names.
+
+    Exit code 2 with file, line, key and what was expected for each mistake.
+    """
     path = config or default_config()
-    load.load(path)
+    states = {file: file.state for file in files_of(load.load(path), path)}
     typer.echo(f"{path}: ok")
+    for file, state in states.items():
+        typer.echo(f"  {'' if state == 'there' else 'warning: '}{file.key}: {file.path}: {state}")
+    if files and set(states.values()) - {"there"}:
+        raise typer.Exit(USAGE)
 
 
 @config_app.command("schema")

@@ -12,6 +12,7 @@ from getpass import getuser
 from time import sleep
 from typing import Literal
 
+from syncd.cli import show
 from syncd.cli.once import Foreground
 from syncd.cli.statuses import fetch
 from syncd.core.errors import StateConflict, StateError, SyncdError
@@ -23,12 +24,16 @@ from syncd.ports import Deadline, now
 Verb = Literal["approve", "adopt", "revoke", "pause", "resume", "take_over", "restart", "forget", "forget_node"]
 _WAIT = 120.0
 """Seconds that the command waits for the daemon: more than a re-read interval."""
+_GO_ON: frozenset[Verb] = frozenset({"restart", "forget", "forget_node"})
+"""What goes on after its answer: whoever holds the permit is at it for a while."""
 _PASSES = 3
 """Most passes that the command makes itself: somebody else may have written the state during the first."""
 
 
-def request(front: Foreground, verb: Verb, argument: str, tell: Callable[[Report], None] = lambda _: None) -> str:
-    """Ask for something and wait until it is carried out; what came of it. `tell` is given each pass that is made here.
+def request(front: Foreground, verb: Verb, argument: str, say: Callable[[Iterable[str]], None]) -> str:
+    """Ask for something and wait until it is carried out; what came of it.
+
+    Where the command makes the pass itself, it says so, and what is done in it: that may be much more than was asked for.
 
     Raises StateError when the request cannot be written, or is not carried out in time; it is then taken back.
     Raises SyncdError `not_done` when whoever was to carry it out had a reason not to.
@@ -36,9 +41,10 @@ def request(front: Foreground, verb: Verb, argument: str, tell: Callable[[Report
     made = Request(secrets.token_hex(8), verb, argument, _who(), now())
     _append(front, made)
     try:
-        answer, why = _by_ourselves(front, made, tell) if front.try_permit() else _by_another(front, made)
+        here = front.try_permit()
+        answer, why = _by_ourselves(front, made, say) if here else _by_another(front, made)
     except SyncdError as error:
-        answer, why = None, str(error)
+        here, answer, why = False, None, str(error)
     except BaseException:  # Ctrl-C above all
         _withdraw(front, made)
         raise
@@ -50,15 +56,22 @@ def request(front: Foreground, verb: Verb, argument: str, tell: Callable[[Report
         raise StateError("not_yet", why, where=front.world.state.name, cure=cure)
     if not answer.done:
         raise SyncdError("not_done", answer.text)
-    return answer.text
+    return answer.text if here or verb not in _GO_ON else f"{answer.text}. Watch: syncd status"
 
 
-def _by_ourselves(front: Foreground, made: Request, tell: Callable[[Report], None]) -> tuple[Answer | None, str]:
+def _by_ourselves(front: Foreground, made: Request, say: Callable[[Iterable[str]], None]) -> tuple[Answer | None, str]:
     """The answer of a pass made here; None: there is none, and why."""
+
+    def tell(report: Report) -> None:
+        say(show.progress_text(report))
+
+    cluster = front.world.policy.cluster
+    say([f"{cluster}: nobody holds the permit, so this command makes the pass itself, with all that is due in it"])
     for _ in range(_PASSES):
         report = front.make_pass()
         tell(report)
-        front.finish(report, tell)
+        if front.restarts:
+            front.finish(report, tell)
         answer = _answer(front, made)
         if answer is not None or report.plan.memory is None:
             break  # a pass that may not write the state over answers nothing, however often it is made

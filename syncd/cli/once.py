@@ -1,18 +1,23 @@
-"""One look, or one pass, in the foreground: what `plan`, `check`, `explain`, `status` and `once` share."""
+"""One look, or passes, in the foreground: what `plan`, `check`, `explain`, `once` and the verbs share."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from time import sleep
 
+from syncd.cli.due import without_a_new_restart
 from syncd.cli.wiring import Wiring
 from syncd.config import model as config
+from syncd.core.errors import SyncdError
 from syncd.core.model import Known, Observed, Plan, Policy, Report
 from syncd.core.restarts.rules import WAITING_RULES
 from syncd.engine.crew import Crew
 from syncd.engine.desk import Desk
+from syncd.engine.look import Looked
 from syncd.engine.prove import Prover
 from syncd.engine.reconcile import Reconciler
+from syncd.engine.sighted import Sighted
 from syncd.engine.world import World
 from syncd.ports import Deadline, now
 
@@ -37,10 +42,19 @@ class Sight:
     plan: Plan
 
 
-class Foreground:
-    """One cluster, looked at by a command."""
+class _BeginsNoRestart(Reconciler):
+    """The pass of a command that is about something else: a node that is due is left to the daemon, or to `syncd once`."""
 
-    def __init__(self, wiring: Wiring, cluster: config.Cluster) -> None:
+    def plan(self, sighted: Sighted, at: datetime, *, anew: bool = True) -> tuple[Looked, Plan]:
+        """See `Reconciler.plan`."""
+        looked, plan = super().plan(sighted, at, anew=anew)
+        return looked, without_a_new_restart(plan)
+
+
+class Foreground:
+    """One cluster, looked at by a command. `restarts`: whether its passes may begin one."""
+
+    def __init__(self, wiring: Wiring, cluster: config.Cluster, *, restarts: bool = True) -> None:
         wired = wiring.cluster(cluster)
         self.listen = wiring.whole.telemetry.listen
         pace = replace(wired.world.pace, look=_PATIENT, act=_PATIENT)
@@ -48,8 +62,11 @@ class Foreground:
         self._crew = Crew("look", 32, lambda _: None)
         self._proving = Crew("prove", 32, lambda _: None)
         desk = Desk(self.world, lambda _: None, able=False)
-        self._reconciler = Reconciler(self.world, self._crew, desk)
+        self.restarts = restarts
+        self._reconciler = (Reconciler if restarts else _BeginsNoRestart)(self.world, self._crew, desk)
         self._prover = Prover(self.world, self._proving, desk, lambda _: None)
+        self._last: Report | None = None
+        self._under_way = False
 
     def look(self) -> Sight:
         """Look at everything, change nothing."""
@@ -58,7 +75,10 @@ class Foreground:
 
     def make_pass(self) -> Report:
         """A whole pass, with what is known of Elasticsearch looked at before."""
-        report = self._reconciler.run(self._prover.sweep(), ("command",), now())
+        sighted = self._prover.sweep()
+        self._under_way = True
+        self._last = report = self._reconciler.run(sighted, ("command",), now())
+        self._under_way = False
         self._prover.tell(report)
         return report
 
@@ -76,6 +96,20 @@ class Foreground:
             if report.outcomes:
                 patience = Deadline.after(_PATIENCE)
         return report
+
+    def left_open(self) -> str:
+        """What the passes that were made leave open if the command ends now, as the cluster tells; empty: nothing."""
+        if not self._under_way and (self._last is None or not _is_open(self._last)):
+            return ""
+        name, cure = self.world.policy.cluster, "`syncd once` (or the daemon) ends it"
+        try:
+            cluster = self.world.elasticsearch.cluster(Deadline.after(_PERMIT_SECONDS))
+        except SyncdError as error:
+            return f"{name}: whether a restart is open, with allocation restricted, is not known ({error.text}): {cure}"
+        if cluster.restart is None:
+            return ""
+        restricted = " and allocation restricted" if cluster.allocation == cluster.restart.restricted else ""
+        return f"{name}: the restart of {cluster.restart.node} is open{restricted}: {cure}"
 
     def try_permit(self) -> bool:
         """Take the permit if nobody holds it."""
@@ -113,9 +147,9 @@ def _waits(report: Report) -> bool:
 
 
 @contextmanager
-def foreground(wiring: Wiring, cluster: config.Cluster) -> Iterator[Foreground]:
+def foreground(wiring: Wiring, cluster: config.Cluster, *, restarts: bool = True) -> Iterator[Foreground]:
     """A cluster for the time of a command."""
-    front = Foreground(wiring, cluster)
+    front = Foreground(wiring, cluster, restarts=restarts)
     try:
         yield front
     finally:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from syncd.cli.check import Check
+from syncd.cli.due import due_text
 from syncd.cli.steps import step_text
 from syncd.core.bundle import Cert, Fingerprint
 from syncd.core.java.trust import Rotation
@@ -22,6 +23,7 @@ from syncd.core.model import (
     Report,
     RestartNode,
     Step,
+    Unknown,
 )
 from syncd.core.restarts.rules import WAITING_RULES
 
@@ -43,9 +45,7 @@ def plan_text(plan: Plan) -> Iterator[str]:
         yield f"{plan.cluster}: {'no step can be taken; this waits:' if waits(plan) else 'nothing to do.'}"
     for number, (text, nodes) in enumerate(_grouped(steps), start=1):
         yield f"  {number:<3}{text}{'  on ' + ' '.join(nodes) if nodes else ''}"
-    for number, (name, why) in enumerate(plan.needs.items(), start=1):
-        yield f"  restart {number} of {len(plan.needs)}: {name}: for {why}"
-        yield from (f"      elasticsearch.yml: {line}" for line in plan.edits.get(name, ()))
+    yield from _needs(plan)
     yield from (f"  hold  {hold.subject}: {hold.rule}: {hold.text}" for hold in _held(plan))
     if steps and not plan.needs and not _held(plan):  # what is held may be that a node could not be looked at
         yield "No restart is needed."
@@ -56,15 +56,40 @@ def _held(plan: Plan) -> list[Hold]:
     return [hold for hold in plan.holds if hold.rule != "standby"]
 
 
-def restart_text(plan: Plan) -> Iterator[str]:
-    """What a plan has about restarts: which nodes, in which order, why, and what holds them."""
+def restart_text(plan: Plan, seen: Observed) -> Iterator[str]:
+    """What a plan has about restarts: the nodes in order, why, the edits, what holds them, what is unknown."""
     steps = [step for step in (*plan.now, *(s for s, _ in plan.later)) if isinstance(step, BeginRestart | RestartNode)]
     for text, nodes in _grouped(steps):
         yield f"  now   {text}  on {' '.join(nodes)}"
-    about = [hold for hold in plan.holds if hold.rule in WAITING_RULES]
+    yield from _needs(plan)
+    about = [hold for hold in plan.holds if hold.rule in WAITING_RULES or _keeps_an_edit(hold)]
     yield from (f"  hold  {hold.subject}: {hold.rule}: {hold.text}" for hold in about)
-    if not steps and not about:
+    unknown = list(_unknown_needs(plan.cluster, seen))
+    yield from (f"what the nodes need is not known: {line}" for line in unknown)
+    if not (steps or plan.needs or about or unknown):
         yield f"{plan.cluster}: no node lacks anything that a restart would bring."
+
+
+def _keeps_an_edit(hold: Hold) -> bool:
+    """Whether a node does not get what it lacks: a plan has no need of it then."""
+    unsafe = ("own_trust_unknown", "peer_unseen", "alias_unseen", "guard_orphans_peer", "guard_public_roots")
+    return hold.rule in unsafe or hold.rule.startswith("yml_")
+
+
+def _unknown_needs(cluster: str, seen: Observed) -> Iterator[str]:
+    """What could not be asked: what a process runs with is derived from nothing else."""
+    if isinstance(seen.cluster, Unknown):
+        yield f"{cluster}: {seen.cluster.text}"
+    for node in seen.nodes.values():
+        unread = next((each for each in (node.process, node.trust_paths, node.yml) if isinstance(each, Unknown)), None)
+        if unread is not None:
+            yield f"{node.name}: {unread.text}"
+
+
+def _needs(plan: Plan) -> Iterator[str]:
+    for number, (name, why) in enumerate(plan.needs.items(), start=1):
+        yield f"  restart {number} of {len(plan.needs)}: {name}: for {why}"
+        yield from (f"      elasticsearch.yml: {line}" for line in plan.edits.get(name, ()))
 
 
 def _grouped(steps: Iterable[Step]) -> list[tuple[str, list[NodeName]]]:
@@ -109,26 +134,19 @@ def waits(plan: Plan) -> bool:
 
 def report_text(report: Report) -> Iterator[str]:
     """What a pass did, and what it did not."""
-    for outcome in report.outcomes:
-        text, node = step_text(outcome.step)
-        if not isinstance(outcome.step, Remember) or outcome.result != "done":
-            yield f"{report.cluster}: {outcome.result}: {text}{f' on {node}' if node else ''} {outcome.text}".rstrip()
+    yield from progress_text(report)
     if not report.outcomes:
         yield f"{report.cluster}: {'nothing could be done; this waits:' if report.plan.holds else 'nothing to do.'}"
     yield from (f"  hold  {hold.subject}: {hold.rule}: {hold.text}" for hold in report.plan.holds)
 
 
 def progress_text(report: Report) -> Iterator[str]:
-    """What one of several passes did; what it waits for is told where it is a restart."""
+    """What one of several passes did, and which restart it left to others."""
     for outcome in report.outcomes:
         text, node = step_text(outcome.step)
-        if not isinstance(outcome.step, Remember):
+        if not isinstance(outcome.step, Remember) or outcome.result != "done":
             yield f"{report.cluster}: {outcome.result}: {text}{f' on {node}' if node else ''} {outcome.text}".rstrip()
-
-
-def as_dict(check: Check) -> dict[str, str]:
-    """A check as JSON-able data."""
-    return asdict(check)
+    yield from due_text(report.plan)
 
 
 def explain_document(cert: Cert, plan: Plan) -> dict[str, object]:
@@ -147,6 +165,7 @@ def explain_document(cert: Cert, plan: Plan) -> dict[str, object]:
         "not_before": cert.not_before.isoformat(),
         "not_after": cert.not_after.isoformat(),
         "held": held,
+        "holds": [_hold_document(hold) for hold in _keeping(cert, plan)],
     }
 
 
@@ -176,9 +195,21 @@ def explain_text(cert: Cert, seen: Observed, plan: Plan) -> Iterator[str]:
             why = f", kept by {', '.join(claim.kept_by)}" if claim.kept_by else ""
             yield f"  {node}: {claim.origin} {claim.role}{f' of {claim.alias}' if claim.alias else ''}{why}"
             foreign = foreign or claim.origin == "foreign"
+    yield from (f"  {hold.rule}: {hold.text}{_ends(hold)}" for hold in _keeping(cert, plan))
     if foreign:
         yield f"  syncd did not put it there and leaves it. An old CA of a remote? syncd adopt {cert.short} retires it"
         yield f"  by proof. Not wanted? syncd revoke {cert.short} takes it out at once."
+
+
+def _keeping(cert: Cert, plan: Plan) -> list[Hold]:
+    """The holds by which a retiring certificate is kept: those of its remote that name it."""
+    claims = [c for part in plan.trust.values() for each in part.claims.values() for c in each if c.cert == cert]
+    kept = {(claim.alias, rule) for claim in claims for rule in claim.kept_by}
+    return [hold for hold in plan.holds if (hold.subject, hold.rule) in kept and cert.short in hold.text]
+
+
+def _ends(hold: Hold) -> str:
+    return f" (it ends at {_day(hold.until)})" if hold.until else ""
 
 
 def _past(superseded: datetime | None) -> str:

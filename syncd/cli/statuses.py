@@ -17,6 +17,8 @@ from syncd.core.errors import SyncdError
 from syncd.ports import now
 
 _COLUMNS = ("CLUSTER", "NODE", "REMOTE", "FILE", "LOADED", "LINK", "NOTE")
+_UNBROKEN = 100_000
+"""Columns where nobody looks at a screen: a line that is broken is not found by grep."""
 _LATE = 3
 """So many re-read intervals after a pass, at the latest, there has been another one: or the daemon does not get on."""
 
@@ -31,7 +33,7 @@ class Told:
     at: datetime
     reread: timedelta
     names: tuple[str, ...]
-    """The clusters of the configuration."""
+    """The clusters of the configuration that are asked about."""
 
     @property
     def clusters(self) -> list[dict[str, Any]]:
@@ -54,10 +56,12 @@ class Told:
         return self.age(cluster) > _LATE * self.reread
 
 
-def ask(whole: Config) -> Told:
-    """What the daemon of a configuration tells now. Raises SyncdError when none answers."""
-    listen, names = whole.telemetry.listen, tuple(cluster.name for cluster in whole.clusters)
-    return Told(fetch(listen), faults(listen), now(), whole.intervals.reread, names)
+def ask(whole: Config, names: tuple[str, ...]) -> Told:
+    """What the daemon of a configuration tells now of some clusters. Raises SyncdError when none answers."""
+    document = fetch(whole.telemetry.listen)
+    if set(names) != {cluster.name for cluster in whole.clusters}:
+        document["clusters"] = [cluster for cluster in document["clusters"] if cluster["cluster"] in names]
+    return Told(document, faults(whole.telemetry.listen), now(), whole.intervals.reread, names)
 
 
 def fetch(listen: str) -> dict[str, Any]:
@@ -125,12 +129,13 @@ def status_text(told: Told) -> Iterator[str]:
         for row in cluster["rows"]:
             cells = (row["remote"], row["file"], row["loaded"], row.get("link", ""), row.get("note", ""))
             table.add_row(cluster["cluster"], row["node"], *cells)
-    console = Console(width=None if Console().is_terminal else 200)
+    console = Console(width=None if Console().is_terminal else _UNBROKEN)
     with console.capture() as text:
         console.print(table, highlight=False, markup=False)
     yield from (line.rstrip() for line in text.get().splitlines())
     yield from _freshness(told)
     for cluster in told.clusters:
+        yield from _keeper(cluster)
         yield from (_remote(remote) for remote in cluster["remotes"])
         yield from _restarts(cluster)
         for hold in cluster["holds"]:
@@ -160,13 +165,26 @@ def _span(span: timedelta) -> str:
     return f"{seconds:.0f} s"
 
 
+def _keeper(cluster: dict[str, Any]) -> Iterator[str]:
+    """Mode, permit and owner; a daemon from before an upgrade does not tell."""
+    if "mode" in cluster:
+        holder = cluster["permit"] or "nobody"
+        owner = cluster["owner"] or "not known, or nobody"
+        yield f"{cluster['cluster']}: mode {cluster['mode']}; permit held by {holder}; owner: {owner}."
+
+
 def _restarts(cluster: dict[str, Any]) -> Iterator[str]:
     restart = cluster["restart"]
     if restart["open"]:
         yield f"{cluster['cluster']}: {restart['open']} is being restarted since {restart['since'][:19]}Z."
+    elif last := restart.get("last"):
+        how = f"{last['result']}{': ' + last['text'] if last['text'] else ''}"
+        yield f"{cluster['cluster']}: the last restart, of {last['node']}, ended at {last['at'][:19]}Z: {how}."
     waiting = [row["node"] for row in restart["needed"] if row["node"] != restart["open"]]
     if waiting:
         yield f"{cluster['cluster']}: a restart is needed, in this order: {', '.join(waiting)}."
+    if asked := [f"{wish['node']} (at {wish['at'][:19]}Z)" for wish in restart.get("asked", ())]:
+        yield f"{cluster['cluster']}: a person has asked for a restart of {', '.join(asked)}."
 
 
 def _remote(remote: dict[str, Any]) -> str:

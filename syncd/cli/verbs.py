@@ -6,39 +6,46 @@ from typing import Annotated
 import typer
 
 from syncd.cli import asks, show
-from syncd.cli.common import Config, Fingerprint, Only, find, one, say
-from syncd.cli.consent import revoke_text
+from syncd.cli.common import Config, Fingerprint, Named, Only, Yes, find, meant, one, say
+from syncd.cli.consent import approve_text, owner_text, revoke_text
+from syncd.cli.leaving import forget_text
 from syncd.cli.once import Foreground
 from syncd.config.base import parse_duration
 from syncd.core.errors import ConfigError, SyncdError
 from syncd.core.memory import certs_anywhere
-from syncd.core.model import Alias, Report
+from syncd.core.model import Alias
 from syncd.ports import now
 
 verbs = typer.Typer()
+_SHORTEST, _LONGEST = timedelta(minutes=1), timedelta(days=30)
+"""Of a pause: less is over before anything is held by it, more is forgotten."""
+
+
+def _ask(front: Foreground, verb: asks.Verb, argument: str) -> None:
+    typer.echo(asks.request(front, verb, argument, say))
 
 
 @verbs.command()
-def approve(fingerprint: Fingerprint, config: Config = None, cluster: Only = None) -> None:
-    """Take a published CA that the accept policy holds back (or that was revoked)."""
+def approve(fingerprint: Fingerprint, config: Config = None, cluster: Only = None, yes: Yes = False) -> None:
+    """Take a published CA that is held back, or was revoked."""
     with one(config, cluster) as front:
-        cert = find([front.look()], fingerprint)
-        typer.echo(asks.request(front, "approve", cert.fingerprint))
+        sight = front.look()
+        cert = find([sight], fingerprint)
+        say(approve_text(cert, sight.seen))
+        if not yes:
+            typer.confirm(f"Let the nodes trust {cert.short}?", abort=True)
+        _ask(front, "approve", cert.fingerprint)
 
 
 @verbs.command()
 def adopt(
-    fingerprint: Annotated[str, typer.Argument(help="A certificate's fingerprint; with --owner a cluster.")],
+    fingerprint: Fingerprint,
     config: Config = None,
     cluster: Only = None,
     alias: Annotated[str | None, typer.Option(help="The remote whose old CA it is.")] = None,
-    owner: Annotated[bool, typer.Option("--owner", help="Take over a cluster that another syncd kept.")] = False,
 ) -> None:
-    """Say that a foreign certificate is an old CA of a remote: it then retires by proof."""
-    with one(config, fingerprint if owner else cluster) as front:
-        if owner:
-            typer.echo(asks.request(front, "take_over", ""))
-            return
+    """Call a foreign certificate an old CA of a remote. It then retires by proof."""
+    with one(config, cluster) as front:
         aliases = [remote.alias for remote in front.world.policy.remotes]
         if not aliases:
             text = "the cluster has no remotes, so this is the old CA of none"
@@ -52,70 +59,90 @@ def adopt(
             text = f"no node's file that can be read holds {cert.short}; nothing was done"
             cure = f"syncd explain {cert.short} says where it was seen, syncd check which files cannot be read"
             raise SyncdError("not_held", text, cure=cure)
-        typer.echo(asks.request(front, "adopt", f"{chosen} {cert.fingerprint}"))
+        _ask(front, "adopt", f"{chosen} {cert.fingerprint}")
+
+
+@verbs.command(name="take-over")
+def take_over(cluster: Named = None, config: Config = None, only: Only = None, yes: Yes = False) -> None:
+    """Keep a cluster that another syncd kept."""
+    with one(config, meant(cluster, only)) as front:
+        name = front.world.policy.cluster
+        say(owner_text(front.look().seen, name, front.world.permit.owner))
+        if not yes:
+            typer.confirm(f"Keep {name} from here, and no more from there?", abort=True)
+        _ask(front, "take_over", "")
+        typer.echo("syncd status shows the owner, once Elasticsearch has written it down")
 
 
 @verbs.command()
-def revoke(
-    fingerprint: Fingerprint,
-    config: Config = None,
-    cluster: Only = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Take a certificate out of every file at once, without overlap, after listing what breaks."""
+def revoke(fingerprint: Fingerprint, config: Config = None, cluster: Only = None, yes: Yes = False) -> None:
+    """Take a certificate out of every file at once. What breaks is listed first."""
     with one(config, cluster) as front:
         sight = front.look()
         cert = find([sight], fingerprint)
         say(revoke_text(cert, sight.seen, sight.plan, now()))
         if not yes:
             typer.confirm(f"Take {cert.short} ({cert.subject}) out of every file?", abort=True)
-        typer.echo(asks.request(front, "revoke", cert.fingerprint))
+        _ask(front, "revoke", cert.fingerprint)
 
 
 @verbs.command()
 def pause(
-    cluster: Annotated[str, typer.Argument(help="The cluster.")],
-    for_: Annotated[str, typer.Option("--for", help="How long, such as 4h.")],
+    for_: Annotated[str, typer.Option("--for", help="How long: 1m to 30d, such as 4h.")],
+    cluster: Named = None,
     config: Config = None,
+    only: Only = None,
 ) -> None:
-    """Change nothing on a cluster for a while; looking and telling go on."""
+    """Change nothing on a cluster for a while. Looking goes on."""
+    span = _span(for_)
+    with one(config, meant(cluster, only)) as front:
+        _ask(front, "pause", (now() + span).isoformat())
+        typer.echo("Meanwhile a new CA of ECK is written to no node, and links may break that need it: syncd status")
+
+
+def _span(typed: str) -> timedelta:
+    """How long a pause is to be. Raises ConfigError."""
+    cure = "Give 1m to 30d, such as 4h"
     try:
-        span: timedelta = parse_duration(for_)
+        span: timedelta = parse_duration(typed)
     except ValueError as error:
-        raise ConfigError("duration", str(error), where="--for") from error
-    with one(config, cluster) as front:
-        typer.echo(asks.request(front, "pause", (now() + span).isoformat()))
+        raise ConfigError("duration", str(error), where="--for", cure=cure) from error
+    if not _SHORTEST <= span <= _LONGEST:
+        which = "short" if span < _SHORTEST else "long"
+        raise ConfigError("duration", f"{typed} is too {which} for a pause; nothing was done", where="--for", cure=cure)
+    return span
 
 
 @verbs.command()
-def resume(cluster: Annotated[str, typer.Argument(help="The cluster.")], config: Config = None) -> None:
+def resume(cluster: Named = None, config: Config = None, only: Only = None) -> None:
     """End a pause."""
-    with one(config, cluster) as front:
-        typer.echo(asks.request(front, "resume", ""))
-
-
-def _progress(report: Report) -> None:
-    say(show.progress_text(report))
+    with one(config, meant(cluster, only)) as front:
+        _ask(front, "resume", "")
 
 
 @verbs.command()
 def restart(
-    cluster: Annotated[str, typer.Argument(help="The cluster.")],
+    cluster: Named = None,
     config: Config = None,
+    only: Only = None,
     node: Annotated[str | None, typer.Option("--node", help="This node, whether it needs it or not.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every node, whether it needs it or not.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
-    """Restart the nodes that need it, one at a time, whatever restart.policy and the windows say."""
+    """Restart the nodes that need it, one at a time.
+
+    Whatever restart.policy and the windows say.
+    """
     if everything and node is not None:
         cure = "Give one of them: --node for that node alone, --all for every node"
         raise ConfigError("what", f"--all is more than --node {node}; nothing was asked for", cure=cure)
-    with one(config, cluster) as front:
+    with one(config, meant(cluster, only), restarts=True) as front:
         wanted = "*" if everything else "" if node is None else _configured(front, node)
-        say(show.restart_text(front.look().plan))
+        sight = front.look()
+        say(show.restart_text(sight.plan, sight.seen))
         if not yes:
-            typer.confirm(f"Restart {_which(wanted)} of {cluster}, one at a time?", abort=True)
-        typer.echo(asks.request(front, "restart", wanted, _progress))
+            typer.confirm(f"Restart {_which(wanted)} of {sight.policy.cluster}, one at a time?", abort=True)
+        _ask(front, "restart", wanted)
 
 
 def _which(wanted: str) -> str:
@@ -137,20 +164,26 @@ def forget(
     config: Config = None,
     cluster: Only = None,
     node: Annotated[str | None, typer.Option("--node", help="A dead node, for which nothing is to wait.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
-    """Leave a remote: its settings, credential and trust; or stop waiting for a dead node."""
+    """Leave a remote, or wait no longer for a dead node.
+
+    Of a remote its settings, credential and trust are taken away, after what is known of them was listed.
+    """
     if (alias is None) == (node is None):
         raise ConfigError(
             "what", "say what is to be forgotten", cure="syncd forget ALIAS, or: syncd forget --node NODE"
         )
-    with one(config, cluster) as front:
+    with one(config, cluster, restarts=True) as front:
         if node is not None:
             _configured(front, node)
         elif alias in {remote.alias for remote in front.world.policy.remotes}:
             text = f"{alias} is in the configuration; nothing was done"
             raise SyncdError("still_configured", text, cure=f"Take it out of there first, then: syncd forget {alias}")
+        if alias:
+            sight = front.look()
+            say(forget_text(Alias(alias), sight.policy, sight.seen))
         what = f"the remote {alias}: searches over it end" if alias else f"node {node}, until it is seen again"
         if not yes:
             typer.confirm(f"Forget {what}?", abort=True)
-        typer.echo(asks.request(front, "forget" if alias else "forget_node", alias or node or "", _progress))
+        _ask(front, "forget" if alias else "forget_node", alias or node or "")

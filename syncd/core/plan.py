@@ -155,7 +155,7 @@ def _claim_cluster(policy: Policy, seen: Observed, *, take_over: bool) -> tuple[
 
 
 def _other_owner(policy: Policy, owner: str) -> Hold:
-    cure = f"If that one is gone: syncd adopt --owner {policy.cluster}"
+    cure = f"If that one is gone: syncd take-over {policy.cluster}"
     return Hold(policy.cluster, "other_owner", f"another syncd ({owner}) keeps this cluster. {cure}")
 
 

@@ -117,7 +117,7 @@ def test_a_policy_of_approval_holds_a_new_key_until_a_person_says_so(world: Worl
     world.publish(rekeyed)
     wait_for(lambda: "not_approved" in _rules(world), 20, "the hold")
     assert rekeyed.pem not in world.trust_file(NAMES[0]).read_bytes()
-    assert "approved" in syncd(world, "approve", rekeyed.cert.short)
+    assert "approved" in syncd(world, "approve", rekeyed.cert.short, "--yes")
     wait_for(lambda: rekeyed.pem in world.trust_file(NAMES[0]).read_bytes(), 20, "the write")
 
 

@@ -1,14 +1,18 @@
 """`syncd check` is wrong about a node that the cluster does not know, not merely without an opinion."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
 from syncd.cli.check import Check
 from syncd.cli.checks import checks
-from syncd.core.model import Known, Memory, NodeName, NodePolicy, Observed, Policy, Report, Seen, Unknown
+from syncd.cli.show import check_text
+from syncd.core.model import Known, Memory, NodeName, NodePolicy, Observed, Policy, Report, Seen, Unknown, Verdict
 from syncd.ports import now
-from tests.fakes.world import FILE, NAMES, PATHS, Bench, Syncd
+from tests.fakes.world import ALIAS, FILE, NAMES, PATHS, Bench, Syncd
+from tests.unit.test_cli_verbs import Desk
 
 WHAT = "every configured node is a member of the cluster"
 REFUSED = Unknown("host_unreachable", "connection refused", now())
@@ -82,3 +86,66 @@ def test_a_node_that_a_person_declared_dead_is_not_missed_until_it_shows_itself(
     assert [check.result for check in membership(policy, left(report, name, name), report)] == ["ok"]
     file = report.seen.nodes[name].file
     assert [check.result for check in membership(policy, left(report, name, name, seen=file), report)] == ["wrong"]
+
+
+def test_a_host_that_is_away_is_one_fault_and_the_rest_was_not_looked_at(policy: Policy, report: Report) -> None:
+    node = report.seen.nodes[NAMES[0]]
+    away, later = (Unknown("unreachable", f"connection refused (next try in {s} s)", now()) for s in (1, 4))
+    dark = replace(node, files=dict.fromkeys(node.files, away), owner=later, site=away)
+    found = checks(policy, replace(report.seen, nodes={**report.seen.nodes, NAMES[0]: dark}), report.plan)
+    mine = [check for check in found if check.group == f"node {NAMES[0]}"]
+    (first,) = [check for check in mine if check.result == "wrong"]
+    assert first.text == "connection refused", "and nothing of a next try: a command makes none"
+    hidden = [check for check in mine if check.text == f"not looked at, see above: {first.what}"]
+    assert len(hidden) == 2
+    assert {check.result for check in hidden} == {"unknown"}
+
+
+def test_what_was_seen_is_told_of_each_thing_though_it_is_the_same(policy: Policy, report: Report) -> None:
+    down = tuple(Verdict(name, ALIAS, False, "disconnected", "0 sockets") for name in NAMES)
+    found = checks(policy, report.seen, replace(report.plan, verdicts=down))
+    links = [check for check in found if check.what.startswith("the link from ")]
+    assert [(check.result, check.text) for check in links] == [("wrong", "0 sockets")] * len(NAMES)
+
+
+@pytest.mark.parametrize("reason", [reason for reason in get_args(get_type_hints(Verdict)["reason"]) if reason != "ok"])
+def test_each_reason_for_which_a_link_is_not_up_has_a_cure(policy: Policy, report: Report, reason: str) -> None:
+    verdict = Verdict(NAMES[0], ALIAS, None if reason == "unknown" else False, reason, "a text")  # type: ignore[arg-type]  # one of them
+    found = checks(policy, report.seen, replace(report.plan, verdicts=(verdict,)))
+    (link,) = [check for check in found if check.what == f"the link from {NAMES[0]}"]
+    assert link.cure
+
+
+@pytest.mark.parametrize(("state", "text"), [("other", "it holds another value"), ("absent", "it does not hold it")])
+def test_a_keystore_without_the_key_has_a_cure(policy: Policy, report: Report, state: str, text: str) -> None:
+    node = report.seen.nodes[NAMES[0]]
+    assert isinstance(node.site, Known)
+    assert isinstance(node.site.value.keystore, Known)
+    setting = f"cluster.remote.{ALIAS}.credentials"
+    keystore = replace(node.site.value.keystore.value, settings={setting: state})  # type: ignore[dict-item]  # one of them
+    lacking = replace(node, site=Known(replace(node.site.value, keystore=Known(keystore, now())), now()))
+    keyed = replace(policy, remotes=tuple(replace(remote, credential=True) for remote in policy.remotes))
+    found = checks(keyed, replace(report.seen, nodes={**report.seen.nodes, NAMES[0]: lacking}), report.plan)
+    (check,) = [
+        check for check in found if check.what == f"the keystore holds {setting}" and check.group.endswith(NAMES[0])
+    ]
+    assert (check.result, check.text) == ("wrong", text)
+    assert "syncd plan" in check.cure
+
+
+def test_each_group_is_one_heading(policy: Policy, report: Report) -> None:
+    headings = [line for line in check_text("onprem", checks(policy, report.seen, report.plan)) if line[0] != " "]
+    assert len(headings) == len(set(headings))
+    assert f"onprem: remote {ALIAS}" in headings
+
+
+def test_what_is_unknown_is_no_fault_unless_a_person_wants_to_be_strict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path)
+    unknown = Check("cluster", "something", "unknown", "a text")
+    monkeypatch.setattr("syncd.cli.app.checks", lambda *_: (unknown,))
+    assert desk.types("check")[0] == 0
+    assert desk.types("check", "--strict")[0] == 1
+    monkeypatch.setattr("syncd.cli.app.checks", lambda *_: (replace(unknown, result="ok"),))
+    assert desk.types("check", "--strict")[0] == 0

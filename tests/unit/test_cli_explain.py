@@ -1,12 +1,15 @@
 """`syncd explain` looks at all clusters before it says that nobody knows a certificate, and prints one document."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from syncd.cli.show import explain_document, explain_text
 from syncd.demo.pki import EckCa
 from syncd.ports import now
+from tests.fakes.world import Bench, Syncd
 from tests.unit.test_cli_verbs import CA, NODES, Desk
 
 FOREIGN, SHARED = EckCa.create(now(), cluster="foreign"), EckCa.create(now(), cluster="shared")
@@ -51,3 +54,20 @@ def test_what_no_cluster_knows_is_a_mistake_and_what_is_known_anywhere_is_listed
     assert code == 2
     assert FOREIGN.cert.short in said
     assert SHARED.cert.short in said
+
+
+def test_what_keeps_an_old_ca_is_told_with_its_end(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "bench", overlap=timedelta(hours=24))
+    syncd = Syncd(bench)
+    syncd.turn(2)
+    old = bench.ca.cert
+    bench.publish(bench.ca.rekey(now()))
+    report = syncd.turn(2)
+    syncd.end()
+    (overlap,) = [hold for hold in report.plan.holds if hold.rule == "overlap"]
+    assert overlap.until
+    said = "\n".join(explain_text(old, report.seen, report.plan))
+    assert f"  overlap: {overlap.text} (it ends at {overlap.until:%Y-%m-%d %H:%M}Z)" in said
+    document = json.loads(json.dumps(explain_document(old, report.plan)))
+    assert [hold["until"] for hold in document["holds"] if hold["rule"] == "overlap"] == [overlap.until.isoformat()]
+    assert "overlap" not in "\n".join(explain_text(bench.ca.cert, report.seen, report.plan))

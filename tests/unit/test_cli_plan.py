@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from syncd.cli.show import plan_text, waits
-from syncd.core.model import ClaimCluster, Hold, NodeName, Plan
+from syncd.cli.show import plan_text, restart_text, waits
+from syncd.core.model import Absent, ClaimCluster, Hold, NodeName, Observed, Plan, Unknown
+from syncd.ports import now
 from tests.unit.test_cli_verbs import Desk
 
 STEP = ClaimCluster("us", None, "this cluster is ours to keep")
@@ -54,3 +55,34 @@ def test_with_the_source_gone_and_nothing_that_answers_there_is_something_to_do(
     assert "nothing to do" not in said
     assert "nothing_published" in said
     assert desk.types("plan", "-o", "json")[0] == 3
+
+
+AWAY = Observed({}, {}, Unknown("es_unreachable", "connection refused", now()), Absent(now()))
+THERE = Observed({}, {}, Absent(now()), Absent(now()))
+
+
+def test_before_a_restart_the_lines_are_shown_that_go_into_elasticsearch_yml() -> None:
+    plan = Plan(
+        "onprem", needs={NODE: "a file that it does not name"}, edits={NODE: ("a.setting: its value",)}, holds=(POLICY,)
+    )
+    said = list(restart_text(plan, THERE))
+    assert f"  restart 1 of 1: {NODE}: for a file that it does not name" in said
+    assert "      elasticsearch.yml: a.setting: its value" in said
+    assert any("hold  es-01: policy" in line for line in said)
+
+
+def test_that_no_node_lacks_anything_is_said_only_where_it_is_known() -> None:
+    lacks_nothing = "no node lacks anything that a restart would bring"
+    assert list(restart_text(Plan("onprem"), THERE)) == [f"onprem: {lacks_nothing}."]
+    unknown = "\n".join(restart_text(Plan("onprem"), AWAY))
+    assert "what the nodes need is not known: onprem: connection refused" in unknown
+    assert lacks_nothing not in unknown
+    kept = Hold(NODE, "yml_tab", "line 3 has a tab")
+    assert list(restart_text(Plan("onprem", holds=(kept,)), THERE)) == ["  hold  es-01: yml_tab: line 3 has a tab"]
+
+
+def test_where_elasticsearch_is_out_of_reach_a_restart_says_that_nothing_is_known(tmp_path: Path) -> None:
+    _, said = Desk(tmp_path).types("restart", "--yes")
+    for what in ("onprem", "es-01", "es-02"):
+        assert f"what the nodes need is not known: {what}: " in said
+    assert "no node lacks anything" not in said

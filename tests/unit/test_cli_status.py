@@ -12,11 +12,14 @@ from syncd.cli.statuses import Told, status_code, status_text
 from syncd.core.model import (
     Context,
     Hold,
+    Known,
     NodeSeen,
     Outcome,
     Plan,
     Remember,
     Report,
+    Restarted,
+    RestartWish,
     Seen,
     Unknown,
     Verdict,
@@ -161,6 +164,9 @@ def test_the_page_of_a_daemon_from_before_an_upgrade_can_be_read(report: Report)
     del cluster["waiting"], cluster["holds"][0]["grave"]
     for row in cluster["rows"]:
         del row["failed"]
+    for key in ("mode", "permit", "owner"):
+        del cluster[key]
+    del cluster["restart"]["last"], cluster["restart"]["asked"]
     assert status_code(found) == 3
     assert "hold  onprem: overlap" in "\n".join(status_text(found))
 
@@ -187,3 +193,57 @@ def test_what_a_running_daemon_serves_is_answered(tmp_path: Path, report: Report
     code, said = desk.types("status")
     assert code == 1
     assert "no daemon answers" in said
+
+
+def test_no_line_is_broken_where_nobody_looks_at_a_screen(report: Report) -> None:
+    """A row is found by grep however long its note is."""
+    note = "a long note " * 40
+    said = list(status_text(told(judged(report, up=False, text=note.strip()))))
+    assert any(line.startswith("onprem") and NAMES[0] in line and line.endswith(note.strip()) for line in said)
+
+
+def test_who_may_change_the_cluster_is_told(report: Report) -> None:
+    assert isinstance(report.seen.cluster, Known)
+    kept = replace(report.seen, cluster=Known(replace(report.seen.cluster.value, owner="lease/a/b"), now()))
+    ours = "\n".join(status_text(told(replace(report, seen=kept))))
+    assert "onprem: mode act; permit held by this daemon; owner: lease/a/b." in ours
+    standby = held("observe")(replace(report, seen=replace(kept, standby="pod-2")))
+    assert "mode observe; permit held by pod-2; owner: lease/a/b." in "\n".join(status_text(told(standby)))
+    barred = replace(report, seen=replace(kept, barred="no folder", cluster=REFUSED))
+    assert "permit held by nobody; owner: not known, or nobody." in "\n".join(status_text(told(barred)))
+
+
+def test_how_the_last_restart_ended_and_what_a_person_asked_for_are_told(report: Report) -> None:
+    assert isinstance(report.seen.cluster, Known)
+    at = report.finished
+    ended = {
+        NAMES[0]: Restarted("a", "done", 0, at - timedelta(hours=1)),
+        NAMES[1]: Restarted("a", "failed", 0, at, "it did not start"),
+    }
+    cluster = Known(replace(report.seen.cluster.value, restarted=ended), at)
+    assert report.plan.memory
+    wishes = replace(report.plan.memory, wishes=(RestartWish(NAMES[2], 1, at, anyway=True),))
+    seen = planned(replace(report, seen=replace(report.seen, cluster=cluster)), memory=wishes)
+    said = "\n".join(status_text(told(seen)))
+    moment = f"{at:%Y-%m-%dT%H:%M:%S}Z"
+    assert f"onprem: the last restart, of {NAMES[1]}, ended at {moment}: failed: it did not start." in said
+    assert f"onprem: a person has asked for a restart of {NAMES[2]} (at {moment})." in said
+    assert "last restart" not in "\n".join(status_text(told(report)))
+
+
+def test_one_cluster_alone_may_be_asked_about(tmp_path: Path, report: Report) -> None:
+    """What is wrong with another one is not its exit code."""
+    desk = Desk(tmp_path)
+    desk.configure_all({"onprem": {}, "other": {}})
+    telemetry = Telemetry("1", ("onprem", "other"), timedelta(hours=1), lambda: ())
+    telemetry.record(replace(report, finished=now()))
+    server = Server(f"127.0.0.1:{desk.port}", telemetry.pages())
+    server.start()
+    code, said = desk.types("status", "--cluster", "onprem")
+    other, of_other = desk.types("status", "--cluster", "other")
+    server.stop()
+    assert code == 0, said
+    assert "other" not in said
+    assert other == 1
+    assert of_other.splitlines()[-1].startswith("other: NO PASS YET")
+    assert "onprem" not in of_other

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -28,6 +29,10 @@ NODES = ("es-01", "es-02")
 CA = EckCa.create(now())
 
 
+def silent(_: Iterable[str]) -> None:
+    """Nobody reads what is done."""
+
+
 @dataclass
 class Desk:
     """A configuration of two nodes on this machine, of which none runs, and a person who types."""
@@ -37,7 +42,7 @@ class Desk:
     def __post_init__(self) -> None:
         (self.port,) = free_ports(1)
         (self.folder / "eck.pem").write_bytes(CA.pem)
-        (self.folder / "key").write_text("a-key")
+        (self.folder / "key").write_bytes(b64encode(b"id:a-key"))
         self.configure()
 
     def configure(self, **changed: object) -> None:
@@ -183,10 +188,10 @@ def test_what_cannot_be_done_is_refused_with_an_exit_code_before_anybody_is_aske
     "argv",
     [
         ("restart", "onprem", "--yes"),
-        ("approve", CA.cert.short),
+        ("approve", CA.cert.short, "--yes"),
         ("revoke", CA.cert.short, "--yes"),
         ("adopt", CA.cert.short),
-        ("adopt", "onprem", "--owner"),
+        ("take-over", "onprem", "--yes"),
         ("pause", "onprem", "--for", "4h"),
         ("resume", "onprem"),
         ("forget", "eck-old", "--yes"),
@@ -244,7 +249,7 @@ def test_a_person_who_stops_waiting_takes_the_request_back(
 
     monkeypatch.setattr(asks, "sleep", interrupted)
     with desk.front() as front, pytest.raises(KeyboardInterrupt):
-        asks.request(front, "resume", "")
+        asks.request(front, "resume", "", silent)
     assert not desk.memory().requests
 
 
@@ -277,7 +282,7 @@ def test_a_request_that_is_answered_at_the_last_moment_is_not_taken_back(
     monkeypatch.setattr(asks, "_WAIT", 0.0)
     with desk.front() as front:
         front.world = replace(front.world, state=LateAnswer(str(desk.folder / "onprem.json")))
-        assert asks.request(front, "resume", "") == "resumed"
+        assert asks.request(front, "resume", "", silent) == "resumed"
 
 
 class Flickering(FileState):
@@ -301,7 +306,7 @@ class Flickering(FileState):
 def test_a_state_that_is_out_of_reach_for_a_moment_ends_no_waiting(desk: Desk, kept: None) -> None:
     with desk.front() as front:
         front.world = replace(front.world, state=Flickering(str(desk.folder / "onprem.json")))
-        assert asks.request(front, "resume", "") == "resumed"
+        assert asks.request(front, "resume", "", silent) == "resumed"
 
 
 @pytest.mark.parametrize(
@@ -317,7 +322,7 @@ def test_a_pass_of_ones_own_that_breaks_leaves_no_request_behind(
 
     monkeypatch.setattr(Foreground, "make_pass", broken)
     with desk.front() as front, pytest.raises(type(fault), match=told):
-        asks.request(front, "resume", "")
+        asks.request(front, "resume", "", silent)
     assert not desk.memory().requests
 
 
@@ -328,7 +333,7 @@ def test_a_request_that_cannot_be_taken_back_is_said_to_stay(
     with desk.front() as front:
         front.world = replace(front.world, state=Unwritable(str(desk.folder / "onprem.json")))
         with pytest.raises(StateError, match="could not be taken back"):
-            asks.request(front, "resume", "")
+            asks.request(front, "resume", "", silent)
 
 
 def test_a_pass_of_ones_own_that_may_answer_nothing_is_waited_for_by_nobody(
@@ -338,8 +343,15 @@ def test_a_pass_of_ones_own_that_may_answer_nothing_is_waited_for_by_nobody(
     monkeypatch.setattr(asks, "_by_another", None)
     desk.configure(mode="observe")
     passes: list[Report] = []
+    made = Foreground.make_pass
+
+    def counted(front: Foreground) -> Report:
+        passes.append(made(front))
+        return passes[-1]
+
+    monkeypatch.setattr(Foreground, "make_pass", counted)
     with desk.front() as front, pytest.raises(StateError, match="mode: observe changes nothing; the request is taken"):
-        asks.request(front, "resume", "", passes.append)
+        asks.request(front, "resume", "", silent)
     assert len(passes) == 1, "and another pass would answer nothing either"
     assert not desk.memory().requests
 

@@ -187,7 +187,7 @@ class ElasticsearchApi:
         """Read, compare, put. Elasticsearch has no compare-and-set here; the permit keeps two of ours from racing."""
         keeper = self._client.read(url, _SETTINGS, deadline, answers.owner)
         if keeper not in (expect, owner):
-            cure = "If that one is gone: syncd adopt --owner CLUSTER"
+            cure = "If that one is gone: syncd take-over CLUSTER"
             raise ClusterError("es_owner", f"another syncd ({keeper}) keeps this cluster", where=url, cure=cure)
         self._put({answers.OWNER: owner}, url, deadline)
 

@@ -74,7 +74,7 @@ def ended(body: Any, record: RestartRecord, outcome: Restarted, where: str) -> S
     return _as_before({"persistent": {RESTART: None, RESTARTED: notes}}, body, record)
 
 
-_OWNER = "If that one is gone: syncd adopt --owner CLUSTER"
+_OWNER = "If that one is gone: syncd take-over CLUSTER"
 _AGAIN = "Nothing was changed; syncd looks again by itself"
 
 
