@@ -49,7 +49,7 @@ class FileSource:
 _FOLDER = "The folder must exist and belong to syncd's user (state.path)"
 
 
-class FileState:
+class FileStateStore:
     """One JSON file, 0600, replaced whole; its version is the digest of its text."""
 
     def __init__(self, path: str) -> None:

@@ -1,7 +1,6 @@
 """The host that syncd itself runs on: the same contract as over SSH, with plain system calls."""
 
 import os
-import secrets
 import select
 import socket
 import stat
@@ -9,9 +8,11 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import EACCES, EDQUOT, ELOOP, ENOSPC, ENXIO, EPERM, EROFS
+from glob import escape
 from pathlib import Path
 from threading import Thread
 
+from syncd.adapters.beside import STALE_AFTER, beside, prefix_beside
 from syncd.core.bundle import Digest, content_digest
 from syncd.core.errors import ChangedUnderneath, HostError
 from syncd.core.model import LogPosition, NodeName, Ownership
@@ -32,8 +33,6 @@ _CURES = {
     "read_only": "Remount the file system, or take the node out of `nodes`",
     "not_a_file": "A link or special file at this place is never followed; move it away",
 }
-_STALE_AFTER = 300
-"""Seconds after which a temp file is a crashed writer's."""
 
 
 class LocalHost:
@@ -65,7 +64,7 @@ class LocalHost:
     def put(self, path: str, content: bytes, owner: Ownership, expect: Digest | None, deadline: Deadline) -> Found:
         """See `ports.Host.put`."""
         target = Path(path)
-        temp = target.with_name(f".{target.name}.syncd-{secrets.token_hex(8)}")
+        temp = target.with_name(beside(target.name))
         with _told(path):
             _sweep(target)
             try:
@@ -299,7 +298,7 @@ def _sync_folder(folder: Path) -> None:
 def _sweep(target: Path) -> None:
     """Remove what a crashed writer left beside the target."""
     clock = now().timestamp()
-    for entry in target.parent.glob(f".{target.name}.syncd-*"):
+    for entry in target.parent.glob(f"{escape(prefix_beside(target.name))}*"):
         with suppress(OSError):
-            if clock - entry.lstat().st_mtime > _STALE_AFTER:
+            if clock - entry.lstat().st_mtime > STALE_AFTER:
                 entry.unlink()

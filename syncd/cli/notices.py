@@ -1,7 +1,8 @@
 """What is told where there is no Kubernetes to tell it to: the log."""
 
 import logging
-from typing import Literal
+
+from syncd.ports import NoticeKind
 
 _LOG = logging.getLogger("syncd.notice")
 
@@ -9,7 +10,7 @@ _LOG = logging.getLogger("syncd.notice")
 class LogNotices:
     """See `ports.Notices`."""
 
-    def tell(self, kind: Literal["Normal", "Warning"], reason: str, text: str) -> None:
+    def tell(self, kind: NoticeKind, reason: str, text: str) -> None:
         """One line."""
         _LOG.log(logging.WARNING if kind == "Warning" else logging.INFO, "%s: %s", reason, text)
 

@@ -10,7 +10,7 @@ from posixpath import dirname, join
 
 from syncd.adapters.bells import ClockBell, FileBell
 from syncd.adapters.elasticsearch import ElasticsearchApi, ElasticsearchSettings
-from syncd.adapters.files import FilePermit, FileSource, FileState
+from syncd.adapters.files import FilePermit, FileSource, FileStateStore
 from syncd.adapters.kubernetes import (
     ConfigMapMirror,
     ConfigMapState,
@@ -115,7 +115,7 @@ class Wiring:
         state = cluster.state
         if state.kind == "file":
             path = cluster.state_path
-            return FileState(path), FilePermit(f"{path}.permit")
+            return FileStateStore(path), FilePermit(f"{path}.permit")
 
         namespace, name = state.namespace or "", cluster.state_name
         return ConfigMapState(self._client(), namespace, name), LeasePermit(self._client(), namespace, name)

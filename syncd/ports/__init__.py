@@ -9,7 +9,7 @@ from syncd.ports.clock import Deadline, now
 from syncd.ports.eck import Mirror, Resource
 from syncd.ports.elasticsearch import Elasticsearch, NodeAnswer
 from syncd.ports.host import CommandResult, Fleet, Found, Host, Listening, Marker, Stream
-from syncd.ports.kubernetes import Bell, Notices, Permit, Reading, Ring, Source, StateStore, Stored
+from syncd.ports.kubernetes import Bell, NoticeKind, Notices, Permit, Reading, Ring, Source, StateStore, Stored
 from syncd.ports.tls import Handshakes
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Marker",
     "Mirror",
     "NodeAnswer",
+    "NoticeKind",
     "Notices",
     "Permit",
     "Reading",

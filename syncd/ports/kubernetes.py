@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from syncd.ports.clock import Deadline
 
@@ -106,10 +106,14 @@ class Permit(Protocol):
         """Give it back."""
 
 
+NoticeKind: TypeAlias = Literal["Normal", "Warning"]
+"""The two types of Kubernetes Events."""
+
+
 class Notices(Protocol):
     """Kubernetes Events on the source, or a log line where there is no Kubernetes. Never raises."""
 
-    def tell(self, kind: Literal["Normal", "Warning"], reason: str, text: str) -> None:
+    def tell(self, kind: NoticeKind, reason: str, text: str) -> None:
         """One event; repeated ones are counted, not multiplied."""
 
     def stop(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from syncd.adapters.bells import ClockBell, FileBell
-from syncd.adapters.files import FilePermit, FileSource, FileState
+from syncd.adapters.files import FilePermit, FileSource, FileStateStore
 from syncd.core.errors import SourceError, StateError
 from syncd.ports import Deadline, StateStore
 from tests.contract.store_contract import StoreContract
@@ -31,7 +31,7 @@ class TestMemoryStore(StoreContract):
 class TestFileState(StoreContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> StateStore:
-        return FileState(str(tmp_path / "state.json"))
+        return FileStateStore(str(tmp_path / "state.json"))
 
     def test_the_file_is_private(self, store: StateStore, tmp_path: Path) -> None:
         store.save("{}", None, soon())
@@ -39,7 +39,7 @@ class TestFileState(StoreContract):
 
     def test_a_missing_folder_is_told_with_the_cure(self, tmp_path: Path) -> None:
         with pytest.raises(StateError, match=r"state\.path"):
-            FileState(str(tmp_path / "missing" / "state.json")).save("{}", None, soon())
+            FileStateStore(str(tmp_path / "missing" / "state.json")).save("{}", None, soon())
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_folder_that_is_not_there_is_told_and_not_taken_for_a_first_start(tmp_
     """Else nothing would ever be saved, and the permit would look as if another syncd had it."""
     folder = tmp_path / "syncd"
     with pytest.raises(StateError) as missing:
-        FileState(str(folder / "state.json")).load(soon())
+        FileStateStore(str(folder / "state.json")).load(soon())
     assert "The folder must exist" in missing.value.cure
     permit, rang = FilePermit(str(folder / "state.json.lock"), retry=0.02), threading.Event()
     permit.start(lambda _: rang.set())
@@ -113,13 +113,13 @@ def test_a_folder_that_is_not_there_is_told_and_not_taken_for_a_first_start(tmp_
     assert rang.wait(5), "it is had as soon as it can be"
     assert permit.valid()
     assert permit.trouble() == ""
-    assert FileState(str(folder / "state.json")).load(soon()).text is None
+    assert FileStateStore(str(folder / "state.json")).load(soon()).text is None
     permit.stop()
 
 
 def test_what_a_killed_save_left_is_gone_with_the_next_one(tmp_path: Path) -> None:
     (tmp_path / ".state.json.new").write_text("half of a docum")
-    state = FileState(str(tmp_path / "state.json"))
+    state = FileStateStore(str(tmp_path / "state.json"))
     state.save("whole", None, Deadline.after(5))
     assert {path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")} == {"state.json"}
     assert state.load(Deadline.after(5)).text == "whole"

@@ -41,7 +41,7 @@ class Defence:
         return self.text.strip().splitlines()[0].replace("|", "/")[:70]
 
 
-_IN_PLACE = (f"{_SSH}/files.py", 'temp = join(dirname(path), f".{basename(path)}.syncd-{secrets.token_hex(8)}")',
+_IN_PLACE = (f"{_SSH}/files.py", "temp = join(dirname(path), beside(basename(path)))",
              "temp = path\n    if expect:\n        sftp.remove(path)")  # fmt: skip
 _ONLY_WHEN_GREEN = (
     "syncd/core/trustfile/plan.py", "steps=tuple(files),",

@@ -11,7 +11,7 @@ from syncd.core.errors import ClusterError, HostError, SourceError, StateConflic
 from syncd.core.java.trust import verifies
 from syncd.core.model import Alias, ClusterState, Known, Link, NodeName, Presented, Process, Shown
 from syncd.core.proof.handshake import SERVER_NAME
-from syncd.ports import Deadline, Marker, NodeAnswer, Reading, Ring, Stored, Stream, now
+from syncd.ports import Deadline, Marker, NodeAnswer, NoticeKind, Reading, Ring, Stored, Stream, now
 from tests.fakes.knife import Knife, KnifeHost
 from tests.fakes.restarts import MemoryRestarts
 
@@ -271,7 +271,7 @@ class MemoryNotices:
 
     told: list[tuple[str, str, str]] = field(default_factory=list)
 
-    def tell(self, kind: Literal["Normal", "Warning"], reason: str, text: str) -> None:
+    def tell(self, kind: NoticeKind, reason: str, text: str) -> None:
         self.told.append((kind, reason, text))
 
     def stop(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.adapters.files import FileState
+from syncd.adapters.files import FileStateStore
 from syncd.cli import wiring
 from syncd.cli.exits import worst
 from syncd.cli.once import Foreground
@@ -27,7 +27,7 @@ def test_wrong_wins_over_waiting_although_its_number_is_less(codes: tuple[int, .
     assert worst(codes) == answer
 
 
-class Contested(FileState):
+class Contested(FileStateStore):
     """The state of the cluster `contested`, the first time that it is written."""
 
     tried: bool = False
@@ -43,7 +43,7 @@ class Contested(FileState):
 def test_a_step_that_failed_in_one_cluster_counts_whatever_is_held_in_another(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, order: tuple[str, str]
 ) -> None:
-    monkeypatch.setattr(wiring, "FileState", Contested)
+    monkeypatch.setattr(wiring, "FileStateStore", Contested)
     desk.configure_all({name: {"mode": "observe"} if name == "held" else {} for name in order})
     code, said = desk.types("once")
     assert "failed: remember" in said
@@ -64,7 +64,7 @@ def test_a_step_that_failed_in_an_earlier_pass_of_the_same_command_counts(
         return again
 
     monkeypatch.setattr(Foreground, "finish", another_pass)
-    monkeypatch.setattr(wiring, "FileState", Contested)
+    monkeypatch.setattr(wiring, "FileStateStore", Contested)
     desk.configure_all({"contested": {}})
     assert desk.types("once")[0] == 1
     assert desk.types("once")[0] == 3, "nothing fails any more, and Elasticsearch cannot be asked"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from syncd.adapters.files import FilePermit, FileState
+from syncd.adapters.files import FilePermit, FileStateStore
 from syncd.cli import app, asks, wiring
 from syncd.cli.once import Foreground, foreground
 from syncd.cli.wiring import Wiring
@@ -76,7 +76,7 @@ class Desk:
         return self.folder / "syncd.yaml"
 
     def memory(self, cluster: str = "onprem") -> Memory:
-        text = FileState(str(self.folder / f"{cluster}.json")).load(Deadline.after(5)).text
+        text = FileStateStore(str(self.folder / f"{cluster}.json")).load(Deadline.after(5)).text
         return parse(text, "here") if text is not None else Memory()
 
     def types(self, *argv: str) -> tuple[int, str]:
@@ -253,7 +253,7 @@ def test_a_person_who_stops_waiting_takes_the_request_back(
     assert not desk.memory().requests
 
 
-class LateAnswer(FileState):
+class LateAnswer(FileStateStore):
     """A daemon answers all requests at the last moment: right before they would be taken back."""
 
     def save(self, text: str, expect: str | None, deadline: Deadline) -> str:
@@ -266,7 +266,7 @@ class LateAnswer(FileState):
         return super().save(text, expect, deadline)
 
 
-class Unwritable(FileState):
+class Unwritable(FileStateStore):
     """A state that takes one request, and is then out of reach."""
 
     def load(self, deadline: Deadline) -> Stored:
@@ -285,7 +285,7 @@ def test_a_request_that_is_answered_at_the_last_moment_is_not_taken_back(
         assert asks.request(front, "resume", "", silent) == "resumed"
 
 
-class Flickering(FileState):
+class Flickering(FileStateStore):
     """A state that is out of reach now and then, and in which a daemon answers a little later."""
 
     looks = 0
@@ -356,7 +356,7 @@ def test_a_pass_of_ones_own_that_may_answer_nothing_is_waited_for_by_nobody(
     assert not desk.memory().requests
 
 
-class Contested(FileState):
+class Contested(FileStateStore):
     """Somebody else writes the state while the first pass is made."""
 
     saves = 0
@@ -371,7 +371,7 @@ class Contested(FileState):
 def test_a_pass_of_ones_own_whose_answer_cannot_be_saved_is_made_again(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wiring, "FileState", Contested)
+    monkeypatch.setattr(wiring, "FileStateStore", Contested)
     code, said = desk.types("pause", "onprem", "--for", "4h")
     assert code == 0, said
     assert "paused until" in said

@@ -1,6 +1,5 @@
 """Regular files over SFTP, read and replaced whole; nothing here knows of sessions or deadlines."""
 
-import secrets
 import stat
 from contextlib import suppress
 from errno import EACCES
@@ -9,6 +8,7 @@ from posixpath import basename, dirname, join
 import paramiko
 from paramiko import SFTPAttributes
 
+from syncd.adapters.beside import STALE_AFTER, beside, prefix_beside
 from syncd.adapters.ssh import sftp as ask
 from syncd.adapters.ssh.sftp import Answer, Sftp
 from syncd.adapters.ssh.trouble import NOT_A_FILE, not_atomic
@@ -17,8 +17,6 @@ from syncd.core.errors import ChangedUnderneath, HostError
 from syncd.core.model import Ownership
 from syncd.ports import Found
 
-_STALE_AFTER = 300
-"""Seconds after which a temp file is a crashed writer's, by the clock of the host."""
 _MOST = 64 * 1_048_576
 """Most bytes of a target that are read to compare it with what was expected."""
 
@@ -49,7 +47,7 @@ def put(sftp: Sftp, path: str, content: bytes, owner: Ownership, expect: Digest 
 
     SFTP cannot fsync a folder, so a power cut right after the rename may bring the old file back, whole.
     """
-    temp = join(dirname(path), f".{basename(path)}.syncd-{secrets.token_hex(8)}")
+    temp = join(dirname(path), beside(basename(path)))
     try:
         there = _write_beside(sftp, temp, path, content, owner)
         if path not in swept:
@@ -80,7 +78,7 @@ def remove(sftp: Sftp, path: str, expect: Digest) -> None:
 
 def _sweep_without_write(sftp: Sftp, path: str) -> None:
     """Remove left-overs where nothing is to be written; a new empty file tells what the clock of the host says."""
-    probe = join(dirname(path), f".{basename(path)}.syncd-{secrets.token_hex(8)}")
+    probe = join(dirname(path), beside(basename(path)))
     handle = sftp.batch(ask.create(probe))[0].handle()
     sftp.batch(ask.close(handle))
     try:
@@ -125,10 +123,10 @@ def _synced(answer: Answer) -> None:
 
 def _sweep(sftp: Sftp, path: str, temp: str) -> None:
     """Remove what a crashed writer left beside the target; the new temp file tells what the clock of the host says."""
-    prefix = f".{basename(path)}.syncd-"
+    prefix = prefix_beside(basename(path))
     clock = sftp.lstat(temp).st_mtime or 0
     for entry in sftp.listdir_attr(dirname(path)):
-        old = clock - (entry.st_mtime or clock) > _STALE_AFTER
+        old = clock - (entry.st_mtime or clock) > STALE_AFTER
         if entry.filename.startswith(prefix) and old:
             with suppress(OSError):
                 sftp.remove(join(dirname(path), entry.filename))
