@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from posixpath import dirname, join
@@ -26,8 +25,8 @@ from syncd.adapters.ssh import SshFleet, SshSettings
 from syncd.adapters.tls import TlsHandshakes
 from syncd.cli.notices import LogNotices
 from syncd.config import model as config
-from syncd.config.load import secret_path
 from syncd.config.policy import to_policy, unit_of
+from syncd.config.secrets import secret_path, where_else
 from syncd.core.model import Alias, NodeName, Ownership, Policy
 from syncd.engine.rings import SOURCE, STATE
 from syncd.engine.service import Service
@@ -68,7 +67,7 @@ class Wiring:
             dial=dial,
             state=state,
             permit=permit,
-            notices={Alias(remote.alias): self._notices(remote.source) for remote in cluster.remotes},
+            notices=self._notices(cluster),
             owners={NodeName(node.name): _owner_rule(cluster.layout_of(node)) for node in cluster.nodes},
             endpoints={Alias(remote.alias): _endpoint(remote) for remote in cluster.remotes},
             tools={NodeName(node.name): self._toolbox(cluster.layout_of(node)) for node in cluster.nodes},
@@ -81,7 +80,7 @@ class Wiring:
             logs={NodeName(n.name): log for n in cluster.nodes if (log := cluster.layout_of(n).log_file)},
             pace=self._pace(),
         )
-        return Wired(world, tuple(self._bells(cluster)))
+        return Wired(world, tuple(self._bells(cluster, policy)))
 
     def _pace(self) -> Pace:
         said = self.whole.intervals
@@ -106,17 +105,20 @@ class Wiring:
             case _:
                 return None
 
-    def _notices(self, source: config.SecretSource | config.FileSource | config.NoSource) -> Notices:
-        if isinstance(source, config.SecretSource):
-            return EventNotices(self._client(), source.namespace, _secret_name(source))
-        return LogNotices()
+    def _notices(self, cluster: config.Cluster) -> dict[Alias, Notices]:
+        """One for each Secret, and one for all remotes that have none: what is of the whole cluster is told once on each."""
+        secrets = {r.source for r in cluster.remotes if isinstance(r.source, config.SecretSource)}
+        on = {source: EventNotices(self._client(), source.namespace, _secret_name(source)) for source in secrets}
+        log = LogNotices()
+        return {
+            Alias(remote.alias): on[remote.source] if isinstance(remote.source, config.SecretSource) else log
+            for remote in cluster.remotes
+        }
 
     def _state(self, cluster: config.Cluster) -> tuple[StateStore, Permit]:
         state = cluster.state
         if state.kind == "file":
-            path = cluster.state_path
-            return FileStateStore(path), FilePermit(f"{path}.permit")
-
+            return FileStateStore(cluster.state_path), _file_permit(cluster)
         namespace, name = state.namespace or "", cluster.state_name
         return ConfigMapState(self._client(), namespace, name), LeasePermit(self._client(), namespace, name)
 
@@ -180,7 +182,7 @@ class Wiring:
     def _file(self, name: str | None) -> str | None:
         return secret_path(name, self.path.absolute()) if name else None
 
-    def _bells(self, cluster: config.Cluster) -> Iterable[Bell]:
+    def _bells(self, cluster: config.Cluster, policy: Policy) -> Iterable[Bell]:
         yield ClockBell(self.whole.intervals.reread)
         files = [source.path for r in cluster.remotes if isinstance(source := r.source, config.FileSource)]
         files += [path for remote in cluster.remotes for path in remote.extra_ca_files]
@@ -190,15 +192,12 @@ class Wiring:
             yield FileBell([cluster.state_path], STATE)
         for source in {r.source for r in cluster.remotes if isinstance(r.source, config.SecretSource)}:
             yield self._watch(source.namespace, "secrets", _secret_name(source), SOURCE)
-        for namespace, name in {
-            (m.namespace, m.name) for r in to_policy(cluster, timedelta()).remotes if (m := r.mirror)
-        }:
+        for namespace, name in {(m.namespace, m.name) for r in policy.remotes if (m := r.mirror)}:
             yield self._watch(namespace, "configmaps", name, SOURCE)
         if cluster.state.kind == "configmap":
             yield self._watch(cluster.state.namespace or "", "configmaps", cluster.state_name, STATE)
 
     def _watch(self, namespace: str, plural: str, name: str, reason: str) -> Bell:
-
         return ObjectWatch(self._client(), namespace, plural, name, reason)
 
 
@@ -219,7 +218,11 @@ def _ours(cluster: config.Cluster) -> str:
     """Our cluster's name among those that share a mirror."""
     if cluster.state.kind == "configmap":
         return f"{cluster.state.namespace}/{cluster.name}"
-    return f"{FilePermit(f'{cluster.state_path}.permit').owner}/{cluster.name}"
+    return f"{_file_permit(cluster).owner}/{cluster.name}"
+
+
+def _file_permit(cluster: config.Cluster) -> FilePermit:
+    return FilePermit(f"{cluster.state_path}.permit")
 
 
 def _service(cluster: config.Cluster, node: str) -> Service:
@@ -230,7 +233,10 @@ def _service(cluster: config.Cluster, node: str) -> Service:
 
 def _secret(path: str) -> bytes:
     """A secret's value: a last line end is the editor's. Raises OSError."""
-    return Path(path).read_bytes().strip()
+    try:
+        return Path(path).read_bytes().strip()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(error.errno, f"there is no file {path}. {where_else(path)}") from error
 
 
 def _owner_rule(layout: config.Layout) -> OwnerRule:

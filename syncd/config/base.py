@@ -63,8 +63,26 @@ Duration = Annotated[
 ]
 Positive = Annotated[Duration, AfterValidator(_more_than_nothing)]
 """A duration of which none would mean without pause, or that no time is enough."""
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=200)]
-AbsolutePath = Annotated[str, Field(pattern=r"^/")]
+
+
+def text_like(pattern: str, expected: str) -> BeforeValidator:
+    """Says what is expected, as a person would, of a text that does not match, or that YAML reads as a number.
+
+    Beside the `pattern` of the field, which is for the schema: pydantic's own message quotes the pattern.
+    """
+
+    def checked(value: Any) -> Any:
+        if not isinstance(value, str) or not re.search(pattern, value):
+            raise ValueError(f"{expected} is expected")
+        return value
+
+    return BeforeValidator(checked)
+
+
+_NAME, _ABSOLUTE = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", r"^/"
+_NAME_WORDS = "a name of letters, digits and . _ - (these not at its ends) that is a text for YAML, else in quotes,"
+Name = Annotated[str, Field(pattern=_NAME, max_length=200), text_like(_NAME, _NAME_WORDS)]
+AbsolutePath = Annotated[str, Field(pattern=_ABSOLUTE), text_like(_ABSOLUTE, "an absolute path")]
 
 
 class Model(BaseModel):

@@ -1,6 +1,5 @@
 """From a YAML file to the model. A mistake names file, line, key and what was expected; all mistakes are told."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ _DUPLICATE = re.compile(r'found duplicate key "[^"]*"')
 _QUOTED = re.compile(r"""'[^']*'?|"[^"]*"?""")
 _OWN = re.compile(r"'.?'|'<[a-z ]+>'")
 """What the parser quotes of itself: a single character, or the kind of a token."""
+_TAB = "found character '\\t'"
 _YAML_CURE = "Indent by spaces, and put a text that begins with one of * & ! @ % { [ into quotes"
 EXAMPLE = Path(__file__).with_name("example.yaml")
 
@@ -51,15 +51,6 @@ def example() -> str:
     return EXAMPLE.read_text(encoding="utf-8")
 
 
-def secret_path(name: str, config: Path) -> str:
-    """Where a secret file is: absolute as it is, else in `$CREDENTIALS_DIRECTORY`, else beside the configuration."""
-    if name.startswith(("/", "~")):
-        return str(Path(name).expanduser())
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    credential = Path(folder) / name if folder else None
-    return str(credential if credential and credential.exists() else config.parent / name)
-
-
 def _read(text: str, path: Path) -> tuple[Any, Any]:
     """The file with its lines, and the same as plain values."""
     try:
@@ -85,6 +76,8 @@ def _read(text: str, path: Path) -> tuple[Any, Any]:
 def _no_yaml(problem: str, where: str) -> ConfigError:
     """The parser's words as far as they are its own: what it quotes of the file may be a secret."""
     problem = problem.partition("\n")[0]
+    if _TAB in problem:
+        return ConfigError("config_yaml", "there is a tab", where=where, cure="Indent by spaces")
     if key := _DUPLICATE.match(problem):
         return ConfigError("config_yaml", key[0], where=where, cure="Take one of the two out")
     quoted = (found.start() for found in _QUOTED.finditer(problem) if not _OWN.fullmatch(found[0]))

@@ -13,6 +13,7 @@ _TAGS = {"ssh", "local", "secret", "file", "none"}
 """Names of union members, which pydantic puts into the location of an error."""
 _WORDS = {
     "tuple_type": "a list is expected",
+    "string_type": "a text is expected: put into quotes what YAML reads as something else",
     "model_type": "a mapping of keys is expected",
     "model_attributes_type": "a mapping of keys is expected",
 }

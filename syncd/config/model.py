@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from syncd.config.base import AbsolutePath, Mistake, Model, Name, Positive, checked_port, must_be_unique
+from syncd.config.base import AbsolutePath, Mistake, Model, Name, Positive, checked_port, must_be_unique, text_like
 from syncd.config.nodes import Elasticsearch, Layout, Local, Node, Ssh
 from syncd.config.remotes import FileSource, NoSource, Remote, SecretSource
 from syncd.config.restarts import Restart, Service
@@ -57,6 +57,10 @@ class State(Model):
         return self
 
 
+_INTERVAL = r"^[1-9]\d*(ms|s|m)$"
+_Interval = Annotated[str, Field(pattern=_INTERVAL), text_like(_INTERVAL, "a time with its unit, such as 1s,")]
+
+
 class Cluster(Model):
     """One self-managed cluster."""
 
@@ -76,8 +80,8 @@ class Cluster(Model):
     """The ECK clusters that it connects to; [] once the last one has been left (syncd forget)."""
     yml: Literal["managed", "observed"] = "managed"
     """managed: what elasticsearch.yml lacks is put into it, in the same restart that makes it take effect; observed: it is
-    told."""
-    reload_interval: Annotated[str, Field(pattern=r"^[1-9]\d*(ms|s|m)$")] | None = None
+    only reported."""
+    reload_interval: _Interval | None = None
     """resource.reload.interval.high that the nodes shall run with, such as 1s: new CAs are then loaded within a second."""
     restart: Restart = Restart()
     """Rolling restarts."""
@@ -139,7 +143,10 @@ class Cluster(Model):
         return node.layout or self.layout
 
 
-_Port = Annotated[str, Field(pattern=r"^\S*:\d+$"), AfterValidator(checked_port)]
+_LISTEN = r"^\S*:\d+$"
+_Port = Annotated[
+    str, Field(pattern=_LISTEN), AfterValidator(checked_port), text_like(_LISTEN, "host:port, such as 127.0.0.1:9470,")
+]
 
 
 def _ipv4(listen: str) -> str:
@@ -149,7 +156,7 @@ def _ipv4(listen: str) -> str:
 
 
 class Telemetry(Model):
-    """Metrics, health and logs."""
+    """How syncd is watched."""
 
     listen: Annotated[_Port, AfterValidator(_ipv4)] = "127.0.0.1:9470"
     """host:port of /metrics, /healthz, /readyz and /status: an IPv4 address or a name, or nothing for all addresses."""
@@ -160,7 +167,7 @@ class Telemetry(Model):
 
 
 class Intervals(Model):
-    """The clock."""
+    """How often things are looked at."""
 
     reread: Positive = timedelta(seconds=60)
     """Sources are read by name this often, whatever the watch says."""
@@ -168,7 +175,7 @@ class Intervals(Model):
     """Elasticsearch and the remotes are looked at this often while nothing is pending."""
     nodes: Positive = timedelta(minutes=10)
     """What seldom changes on the nodes (elasticsearch.yml, own CAs, keystore, unit) is looked at this often while nothing is
-    pending; for the certificate model at least each five times `probe`, since ECK must have a new CA of the nodes."""
+    pending; for the certificate model at least once per five `probe` intervals, since ECK must have a new CA of the nodes."""
 
 
 class Config(Model):
@@ -179,9 +186,9 @@ class Config(Model):
     clusters: tuple[Cluster, ...] = Field(min_length=1)
     """The self-managed clusters."""
     telemetry: Telemetry = Telemetry()
-    """What is told to machines."""
+    """Metrics, health endpoints and logs."""
     intervals: Intervals = Intervals()
-    """How often."""
+    """Polling intervals."""
 
     @model_validator(mode="after")
     def _names(self) -> "Config":

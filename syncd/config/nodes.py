@@ -5,9 +5,9 @@ from datetime import timedelta
 from posixpath import isabs, join, normpath
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from syncd.config.base import AbsolutePath, Duration, Mistake, Model, Name, Positive, checked_port
+from syncd.config.base import AbsolutePath, Duration, Mistake, Model, Name, Positive, checked_port, text_like
 from syncd.core.model import Context
 
 _URL = re.compile(r"https?://(\[[^\]\s/]+\]|[^\s/:?#]+)(?P<port>:\d+)?/?")
@@ -63,6 +63,16 @@ class Owner(Model):
     """Group id."""
 
 
+_MODE, _MODE_WORDS = r"^0?[0-7]{3}$", 'an octal mode in quotes, such as "0640",'
+
+
+def _ours_to_write(mode: str) -> str:
+    if int(mode, 8) & 0o022:
+        text = 'a mode by which only the owner may write is expected, such as "0640"'
+        raise ValueError(f"{text}: whoever writes the file decides whom the node trusts")
+    return mode
+
+
 class Layout(Model):
     """Folders and files of a node."""
 
@@ -78,7 +88,9 @@ class Layout(Model):
     """The server log; null: <path.logs>/<cluster.name>.log."""
     owner: Owner | None = None
     """Owner of the trust file; null: as elasticsearch.yml has it (bundle_dir ".") or as the folder has it."""
-    file_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] | None = None
+    file_mode: (
+        Annotated[str, Field(pattern=_MODE), AfterValidator(_ours_to_write), text_like(_MODE, _MODE_WORDS)] | None
+    ) = None
     """Mode of the trust file, such as "0640"; null: as elasticsearch.yml has it, or 0644 in a folder of its own."""
 
     own_ca_file: AbsolutePath | None = None

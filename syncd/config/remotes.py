@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from syncd.config.base import AbsolutePath, Duration, Mistake, Model, Name, checked_port
+from syncd.config.base import AbsolutePath, Duration, Mistake, Model, Name, checked_port, text_like
 
 
 class SecretSource(Model):
@@ -34,6 +34,10 @@ class NoSource(Model):
     kind: Literal["none"]
 
 
+_PIN, _PIN_WORDS = r"^[0-9a-f]{64}$", "a SHA-256 fingerprint of 64 lower-case hex digits without colons"
+_ADDRESS, _ADDRESS_WORDS = r"^\S+:\d+$", "host:port, such as eck.example:9443,"
+
+
 class Trust(Model):
     """What becomes trust."""
 
@@ -41,7 +45,7 @@ class Trust(Model):
     """How long an old CA stays at least after it was superseded."""
     accept: Literal["any", "same_key", "pinned", "approved"] = "any"
     """Which published CAs are taken without asking."""
-    pins: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
+    pins: tuple[Annotated[str, Field(pattern=_PIN), text_like(_PIN, _PIN_WORDS)], ...] = ()
     """SHA-256 fingerprints (lower-case hex) that are taken whatever `accept` says."""
     endpoints: int | None = Field(default=None, ge=1)
     """How many endpoints the remote has; null: status.availableNodes of the Elasticsearch resource."""
@@ -63,6 +67,9 @@ class Mirror(Model):
     """Its key; ECK reads this one only."""
 
 
+_Address = Annotated[str, Field(pattern=_ADDRESS), AfterValidator(checked_port), text_like(_ADDRESS, _ADDRESS_WORDS)]
+
+
 class Remote(Model):
     """One remote cluster."""
 
@@ -82,11 +89,11 @@ class Remote(Model):
     """certificate: where ECK finds our CAs."""
     resource: Literal["observed", "managed"] = "observed"
     """managed: syncd applies spec.transport.tls.certificateAuthorities.configMapName and spec.remoteClusterServer.enabled of
-    the Elasticsearch resource, which may restart the remote; observed: it tells the manifest to apply."""
+    the Elasticsearch resource, which may restart the remote; observed: syncd prints the manifest to apply."""
     services: tuple[Name, ...] = ()
     """Services made by hand through which others reach the remote (ECK before 3.3 has no template for its own): their
     targetPort is looked at."""
-    address: Annotated[str, Field(pattern=r"^\S+:\d+$"), AfterValidator(checked_port)] | None = None
+    address: _Address | None = None
     """host:port; null: as the nodes dial it."""
     server_name: str | None = None
     """TLS name to ask for; null: as the nodes do."""

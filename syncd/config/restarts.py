@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
-from syncd.config.base import Duration, Mistake, Model, parse_duration
+from syncd.config.base import Duration, Mistake, Model, parse_duration, text_like
 from syncd.core.windows import DAYS, Window
 
 _WINDOW = re.compile(r"(?P<days>\S+) (?P<hour>\d\d):(?P<minute>\d\d) for (?P<span>\S+)(?: (?P<zone>\S+))?")
@@ -53,19 +53,23 @@ class Service(Model):
     """Command that ends with 0 while it runs, with 3 when it is stopped, with anything else when it failed."""
 
 
+_UNIT, _UNIT_WORDS = r"^[A-Za-z0-9:_.@{}-]+$", "the name of a systemd unit, such as elasticsearch.service,"
+
+
 class Restart(Model):
     """Rolling restarts: one node at a time, written down in the cluster itself."""
 
     policy: Literal["never", "rolling"] = "never"
     """rolling: nodes that need it are restarted, one at a time; never: only by `syncd restart`."""
-    unit: Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.@{}-]+$")] = "elasticsearch.service"
+    unit: Annotated[str, Field(pattern=_UNIT), text_like(_UNIT, _UNIT_WORDS)] = "elasticsearch.service"
     """systemd unit of Elasticsearch; {node} in it stands for the node's name."""
     windows: tuple[Annotated[str, AfterValidator(_checked)], ...] = ()
     """Restarts begin only in one of these windows; none: at any time."""
     join_timeout: Duration = timedelta(minutes=15)
     """How long a node may take to be a member again before its change is undone."""
     accept_outage: bool = False
-    """Restart too where an index without replicas, or a cluster of one or two masters, is away meanwhile."""
+    """Restart even if an index without replicas, or a cluster with one or two master-eligible nodes, is unavailable
+    meanwhile."""
 
     @model_validator(mode="after")
     def _some_time(self) -> "Restart":

@@ -33,8 +33,10 @@ class SyncdError(Exception):
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        advice = f". {self.cure}" if self.cure else ""
-        return f"{place}{self.text}{advice}"
+        said = (
+            f"{self.text.removesuffix('.')}. {self.cure}" if self.cure else self.text
+        )  # a library's words may end with one
+        return f"{place}{said}"
 
 
 class ConfigError(SyncdError):

@@ -8,12 +8,16 @@ from traceback import format_exception
 
 import pytest
 
+from syncd.adapters.elasticsearch.client import Client
+from syncd.adapters.elasticsearch.settings import ElasticsearchSettings
 from syncd.config.live import LiveConfig
-from syncd.config.load import example, load, parse, schema, secret_path
+from syncd.config.load import example, load, parse, schema
 from syncd.config.nodes import Owner
 from syncd.config.policy import to_policy
-from syncd.core.errors import ConfigError
+from syncd.config.secrets import secret_path
+from syncd.core.errors import ClusterError, ConfigError
 from syncd.core.model import RemotePolicy
+from syncd.ports import Deadline
 
 ROOT = Path(__file__).parent.parent.parent
 GOOD = example()
@@ -264,6 +268,13 @@ def changed(*changes: dict[str, str]) -> str:
         ),
         ([CERTIFICATE, KEY], "remotes[0].credential_file: it belongs to security_model api_key"),
         ([MIRROR], "remotes[0].mirror: it belongs to security_model certificate"),
+        *(
+            (
+                [{'bundle_dir: "."': f"file_mode: '{mode}'"}],
+                "layout.file_mode: a mode by which only the owner may write",
+            )
+            for mode in ("0777", "660", "0642")
+        ),
         ([FILE, MANAGED], "remotes[0].resource: managed has no effect, as the source names no Elasticsearch resource"),
         ([NONE, SERVICES], "remotes[0].services: it has no effect, as the source names no Elasticsearch resource"),
     ],
@@ -353,6 +364,82 @@ def test_the_layout_of_a_node_replaces_that_of_the_cluster_key_by_key() -> None:
     assert second.trust_file == "/srv/es/config/remote-cluster-ca.crt"
     assert second.keystore_password_file == "keystore"
     assert to_policy(cluster, timedelta()).nodes[1].path == second.trust_file
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ([{"reload_interval: null": "reload_interval: 1"}], "a time with its unit, such as 1s, is expected (found 1)"),
+        (
+            [{"reload_interval: null": "reload_interval: 0s"}],
+            "a time with its unit, such as 1s, is expected (found '0s')",
+        ),
+        (
+            [{"accept: any": f"pins: ['{':'.join(['AB'] * 32)}']"}],
+            "trust.pins[0]: a SHA-256 fingerprint of 64 lower-case hex digits without colons is expected",
+        ),
+        (
+            [{"alias: eck-prod": "alias: eck prod"}],
+            "alias: a name of letters, digits and . _ - (these not at its ends)",
+        ),
+        ([{"name: onprem": "name: 7"}], "else in quotes, is expected (found 7)"),
+        ([{"config_dir: /etc/elasticsearch": "config_dir: etc"}], "layout.config_dir: an absolute path is expected"),
+        ([{"127.0.0.1:9470": "9470"}], "listen: host:port, such as 127.0.0.1:9470, is expected (found 9470)"),
+        ([{'bundle_dir: "."': "file_mode: 640"}], 'an octal mode in quotes, such as "0640", is expected (found 640)'),
+        (
+            [{"unit: elasticsearch.service": "unit: a b"}],
+            "the name of a systemd unit, such as elasticsearch.service, is",
+        ),
+        ([{SOURCE: f"{SOURCE}\n        address: eck"}], "address: host:port, such as eck.example:9443, is expected"),
+        (
+            [{"user: syncd": "user: 7"}],
+            "a text is expected: put into quotes what YAML reads as something else (found 7)",
+        ),
+        ([{"    nodes:": "\tnodes:"}], "there is a tab. Indent by spaces"),
+    ],
+)
+def test_what_is_expected_is_said_in_words_and_not_as_a_pattern(changes: list[dict[str, str]], told: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(changed(*changes), WHERE)
+    assert told in str(refused.value)
+    assert "pattern" not in str(refused.value)
+    assert ".." not in str(refused.value)
+
+
+def test_the_words_of_a_library_end_with_one_dot_before_the_cure() -> None:
+    assert str(ConfigError("x", "No configuration found.", cure="Set it")) == "No configuration found. Set it"
+
+
+def test_no_key_that_takes_a_pattern_is_without_words_for_it() -> None:
+    """pydantic would quote the pattern."""
+    sources = "".join(path.read_text() for path in (ROOT / "syncd/config").glob("*.py"))
+    assert len(re.findall(r"\bpattern=_", sources)) == len(re.findall(r"\btext_like\(_", sources)) > 5
+    assert len(re.findall(r"\bpattern=", sources)) == len(re.findall(r"\bpattern=_", sources))
+
+
+@pytest.mark.parametrize("folder", [None, "credentials"])
+def test_of_a_secret_that_is_not_there_both_places_and_the_way_by_hand_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str | None
+) -> None:
+    """systemd gives `$CREDENTIALS_DIRECTORY` to its unit, not to who types `syncd check`."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    if folder:
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", f"/run/{folder}")
+    path = secret_path("api-key", tmp_path / "syncd.yaml")
+    settings = ElasticsearchSettings(("http://127.0.0.1:1",), None, verify_hostname=True, api_key_file=path)
+    with pytest.raises(ClusterError) as refused:
+        Client(settings).ask("GET", "http://127.0.0.1:1", "/", Deadline.after(5))
+    said = str(refused.value)
+    assert str(tmp_path / "api-key") in said
+    assert (
+        "/run/credentials ($CREDENTIALS_DIRECTORY)" if folder else "$CREDENTIALS_DIRECTORY, which is not set"
+    ) in said
+    assert "systemd-run" in said
+    assert "absolute paths" in said
+    Path(path).write_text("not one word")
+    with pytest.raises(ClusterError) as refused:
+        Client(settings).ask("GET", "http://127.0.0.1:1", "/", Deadline.after(5))
+    assert "systemd-run" not in str(refused.value), "it is there, and something else is wrong with it"
 
 
 def test_all_mistakes_are_told_not_the_first() -> None:

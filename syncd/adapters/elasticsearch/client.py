@@ -15,6 +15,7 @@ from elastic_transport.client_utils import url_to_node_config
 
 from syncd.adapters.elasticsearch.node import TimedNode
 from syncd.adapters.elasticsearch.settings import ElasticsearchSettings
+from syncd.config.secrets import where_else
 from syncd.core.errors import ClusterError
 from syncd.ports import Deadline
 
@@ -105,7 +106,9 @@ class Client:
             context = ssl.create_default_context(cafile=self._settings.ca_file)
         except (OSError, ssl.SSLError) as error:
             text = f"the CA file cannot be used: {error}"
-            raise ClusterError("es_tls", text, where=self._settings.ca_file or "", cure=_CURES["es_tls"]) from error
+            where = self._settings.ca_file or ""
+            cure = where_else(where) or _CURES["es_tls"]
+            raise ClusterError("es_tls", text, where=where, cure=cure) from error
         context.check_hostname = self._settings.verify_hostname
         return context
 
@@ -152,7 +155,7 @@ def _api_key(path: str) -> str:
 
 
 def _no_credential(path: str, why: str) -> ClusterError:
-    cure = _CURES["es_unauthorized"]
+    cure = f"{_CURES['es_unauthorized']}. {where_else(path)}".removesuffix(". ")
     return ClusterError("es_unauthorized", f"the credential cannot be used: {why}", where=path, cure=cure)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from paramiko import PKey
 from paramiko.hostkeys import HostKeyEntry, HostKeys
 
+from syncd.config.secrets import where_else
 from syncd.core.errors import HostError
 
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
@@ -26,7 +27,9 @@ class KnownHosts:
             lines = Path(path).expanduser().read_text(errors="replace").splitlines()
         except OSError as error:
             text = f"the known hosts cannot be read: {error.strerror}"
-            cure = "Set transport.known_hosts_file to a file that syncd can read"
+            cure = f"Set transport.known_hosts_file to a file that syncd can read. {where_else(path)}".removesuffix(
+                ". "
+            )
             raise HostError("host_key", text, where=path, cure=cure) from error
         for line in lines:
             self._take(line.strip())

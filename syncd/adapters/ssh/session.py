@@ -1,5 +1,6 @@
 """One SSH connection to one host, with its SFTP channel."""
 
+import re
 import shlex
 import socket
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ from paramiko import Channel, PKey, Transport
 from syncd.adapters.ssh.known_hosts import KnownHosts
 from syncd.adapters.ssh.settings import SshSettings
 from syncd.adapters.ssh.sftp import Sftp
+from syncd.config.secrets import where_else
 from syncd.core.errors import HostError
-from syncd.ports import Deadline
+from syncd.ports import CommandResult, Deadline
 
 _SFTP_SERVERS = (
     "/usr/lib/openssh/sftp-server",  # Debian, Ubuntu
@@ -23,6 +25,10 @@ _SFTP_SERVERS = (
 )
 
 
+_SUDO_REMARKS = ("sudo: unable to resolve host", "sudo: setrlimit(")
+"""What sudo says on the way to running a command."""
+_SUDOERS = re.compile(r"Sorry, user \S+ (is not allowed|may not)|\S+ is not (in the sudoers file|allowed to run sudo)")
+"""Refusals to which sudo does not put its name."""
 _CURES = {
     "sudo": "Allow the SFTP server in sudoers without a password for this user",
     "sftp": "A login shell that prints text breaks SFTP; sshd_config needs: Subsystem sftp internal-sftp",
@@ -59,6 +65,14 @@ class Session:
     def command(self, argv: tuple[str, ...]) -> str:
         """A command line that the remote shell splits into exactly these words."""
         return shlex.join(("sudo", "-n", "--", *argv) if self._sudo else argv)
+
+    def must_be_allowed(self, argv: tuple[str, ...], done: CommandResult, where: str) -> None:
+        """Raise HostError `sudo` where sudo itself refused to run a command."""
+        said = _refusal(done) if self._sudo else ""
+        if said:
+            command, user = shlex.join(argv), self.transport.get_username() or "the SSH user"
+            cure = f"Allow it without a password in sudoers for {user} (NOPASSWD), by its full path: {command}"
+            raise HostError("sudo", f"sudo -n would not run `{command}`: {said}", where=where, cure=cure)
 
     def close(self) -> None:
         """Close from outside, which also frees whatever waits on it."""
@@ -138,8 +152,10 @@ class Connector:
             return PKey.from_path(Path(path).expanduser(), passphrase)  # type: ignore[arg-type]  # it wants bytes
         except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
             text = f"the SSH key cannot be used: {_text(error)}"
+            files = (path, self._settings.passphrase_file)
+            lacking = next((advice for file in files if file and (advice := where_else(file))), "")
             cure = "Check transport.key_file and transport.passphrase_file, and that syncd may read them"
-            raise HostError("authentication", text, where=path, cure=cure) from error
+            raise HostError("authentication", text, where=path, cure=f"{cure}. {lacking}".removesuffix(". ")) from error
 
     def _authenticate(self, transport: Transport, keys: tuple[PKey, ...], where: str) -> None:
         error: Exception | None = None
@@ -189,6 +205,14 @@ def _said(channel: Channel) -> str:
         channel.settimeout(1)
         return channel.recv_stderr(500).decode(errors="replace").strip()
     return ""
+
+
+def _refusal(done: CommandResult) -> str:
+    """What sudo said when it ran nothing (it ends with 1 then); empty: it ran the command, or there is no such command."""
+    lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
+    said = next((line for line in lines if not line.startswith(_SUDO_REMARKS)), "")
+    refused = done.exit_code == 1 and not done.stdout and (said.startswith("sudo: ") or _SUDOERS.match(said))
+    return said[:200] if refused and not said.endswith("command not found") else ""
 
 
 def _secret(path: str | None) -> bytes | None:
