@@ -1,5 +1,6 @@
 """A node's service: as systemd tells and does it, or by the operator's own commands."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -78,7 +79,10 @@ def start_again(host: Host, service: Service, expect_invocation: str, deadline: 
     """
     _expect(host, service, (expect_invocation, ""), deadline)
     if not service.restart:
-        host.run(("systemctl", "reset-failed", "--", service.unit), b"", _OUTPUT, deadline)  # fails if it did not fail
+        with suppress(HostError):  # whoever may not do it may still start the unit
+            host.run(
+                ("systemctl", "reset-failed", "--", service.unit), b"", _OUTPUT, deadline
+            )  # fails if it did not fail
     _restart(host, service, deadline)
 
 

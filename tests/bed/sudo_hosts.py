@@ -14,6 +14,7 @@ from tests.bed.sshd import Sshd, make_key
 from tests.bed.systemd import SystemdWorld
 
 LOGIN = "syncd"
+SUDOERS = f"{LOGIN} ALL=(ALL) NOPASSWD: ALL\n"
 PORT = 2222
 _UNIT = f"""\
 [Service]
@@ -37,7 +38,7 @@ class SudoHosts:
         """Make the account and its sudoers rule, and start the servers as units of the world."""
         world, known_hosts = self.world, self.folder / "known_hosts"
         world.run("useradd", "--system", "--create-home", "--shell", "/bin/sh", "--password", "*", LOGIN)
-        world.write(f"/etc/sudoers.d/{LOGIN}", f"{LOGIN} ALL=(ALL) NOPASSWD: ALL\n", 0o440)
+        world.write(f"/etc/sudoers.d/{LOGIN}", SUDOERS, 0o440)
         world.write("/etc/systemd/system/bed-sshd@.service", _UNIT)
         world.run("mkdir", "-p", "/run/sshd")
         key, public = make_key(self.folder / "key")

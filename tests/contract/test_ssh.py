@@ -10,8 +10,9 @@ from syncd.adapters.ssh import SshFleet, SshSettings
 from syncd.core.errors import HostError
 from syncd.core.model import NodeName, Ownership
 from syncd.ports import Deadline, Host
+from tests.bed import paths
 from tests.bed.sshd import Sshd, make_key
-from tests.bed.sudo_hosts import SudoHosts
+from tests.bed.sudo_hosts import LOGIN, SUDOERS, SudoHosts
 from tests.bed.systemd import SystemdWorld
 from tests.contract.host_contract import HostContract
 
@@ -99,6 +100,28 @@ class TestSshHostOfPlainUserWithSudo(HostContract):
         assert plain.host(PLAIN).run(["id", "-un"], b"", 100, soon()).stdout == b"syncd\n"
         assert host.run(["id", "-un"], b"", 100, soon()).stdout == b"root\n"
         plain.close()
+
+    @pytest.mark.parametrize(
+        "rule", ["{user} ALL=(ALL) NOPASSWD: {sftp}, /usr/bin/true", "Defaults !authenticate\n{user} ALL=(ALL) {sftp}"]
+    )
+    def test_a_command_that_sudo_refuses_is_named_with_what_sudoers_needs(
+        self, sudo_hosts: SudoHosts, host: Host, rule: str
+    ) -> None:
+        """Not told as a fault of the command: it was never run."""
+        where = f"/etc/sudoers.d/{LOGIN}"
+        sudo_hosts.world.write(where, rule.format(user=LOGIN, sftp=paths.SFTP_SERVER) + "\n", 0o440)
+        try:
+            with pytest.raises(HostError) as refused:
+                host.run(["systemctl", "restart", "--", "es one.service"], b"", 100, soon())
+        finally:
+            sudo_hosts.world.write(where, SUDOERS, 0o440)
+        assert refused.value.rule == "sudo"
+        assert "`systemctl restart -- 'es one.service'`: " in refused.value.text
+        assert f"sudoers for {LOGIN} (NOPASSWD), by its full path: systemctl restart" in refused.value.cure
+
+    def test_a_command_that_fails_or_is_not_there_is_not_told_as_refused(self, host: Host) -> None:
+        for argv in (["sh", "-c", "echo 'sudo: no' >&2; exit 2"], ["no-such-command"], ["false"]):
+            assert host.run(argv, b"", 1000, soon()).exit_code
 
 
 def test_an_unknown_host_is_refused_and_the_cure_is_told(fleet: SshFleet, known_hosts: Path) -> None:
@@ -188,7 +211,7 @@ def test_only_so_many_sessions_stay_warm(tmp_path: Path, key: tuple[Path, str]) 
     fleet = SshFleet(SshSettings("root", str(tmp_path / "known_hosts"), str(key[0]), warm=2), addresses)
     for name in addresses:
         assert fleet.host(name).owner("/", soon())
-    assert fleet.sessions == 2
+    assert sum(fleet.host(name).warm for name in list(addresses)[1:]) == 2
     fleet.close()
     for server in servers:
         server.stop()

@@ -38,11 +38,6 @@ class SshFleet:
         for host in self._hosts.values():
             host.close()
 
-    @property
-    def sessions(self) -> int:
-        """How many sessions are open."""
-        return sum(host.warm for host in self._hosts.values())
-
     def _connect(self, address: str, port: int, deadline: Deadline) -> Session:
         with self._connecting:
             return self._connector.connect(address, port, deadline)

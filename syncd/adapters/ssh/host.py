@@ -116,9 +116,11 @@ class SshHost:
                 channel.exec_command(session.command(tuple(argv)))
                 channel.sendall(stdin)
                 channel.shutdown_write()
-                return _collect(channel, limit, deadline, f"{self._where}: {argv[0]}")
+                done = _collect(channel, limit, deadline, f"{self._where}: {argv[0]}")
             finally:
                 channel.close()
+        session.must_be_allowed(tuple(argv), done, self._where)
+        return done
 
     def dial(self, address: str, port: int, deadline: Deadline) -> Stream:
         """See `ports.Host.dial`."""
