@@ -8,7 +8,8 @@ from typing import Any, Literal
 import structlog
 from structlog.typing import EventDict, Processor
 
-from syncd.core.model import Report
+from syncd.core.java.trust import Rotation
+from syncd.core.model import Alias, Known, Report
 
 _SECRETS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
@@ -55,11 +56,13 @@ class PassLog:
     def __init__(self) -> None:
         self._log = structlog.stdlib.get_logger("syncd")
         self._holds: dict[str, set[tuple[str, str]]] = {}
+        self._rotations: dict[tuple[str, Alias], tuple[str, str, bool]] = {}
+        """The kind and the CA of the rotation that was told last: while nothing may be remembered, each pass sees it."""
 
     def record(self, report: Report) -> None:
         """A pass ended."""
         for alias, rotation in report.plan.rotations.items():
-            self._log.warning("rotation", cluster=report.cluster, remote=alias, kind=str(rotation))
+            self._rotation(report, alias, Rotation(rotation))
         for outcome in report.outcomes:
             self._outcome(report.cluster, outcome.result, outcome)
         before = self._holds.get(report.cluster, set())
@@ -75,6 +78,18 @@ class PassLog:
     def forget(self, cluster: str) -> None:
         """A cluster left the configuration: what holds it when it is back is told anew."""
         self._holds.pop(cluster, None)
+        self._rotations = {key: told for key, told in self._rotations.items() if key[0] != cluster}
+
+    def _rotation(self, report: Report, alias: Alias, kind: Rotation) -> None:
+        published = report.seen.remotes[alias].published
+        observed = any(hold.rule == "observe" for hold in report.plan.holds)
+        told = str(kind), published.value.ca.fingerprint if isinstance(published, Known) else "", observed
+        if self._rotations.get((report.cluster, alias)) == told:
+            return
+        self._rotations[report.cluster, alias] = told
+        note = {"note": "it would be taken: mode: observe changes nothing"} if observed else {}
+        tell = self._log.warning if kind.urgent else self._log.info
+        tell("rotation", cluster=report.cluster, remote=alias, kind=str(kind), **note)
 
     def _outcome(self, cluster: str, result: str, outcome: Any) -> None:
         step = outcome.step

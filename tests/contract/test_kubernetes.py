@@ -126,6 +126,23 @@ class TestLeasePermit(KubernetesContract):
         assert second.owner == owner, "the owner is the installation, not the process"
         second.stop()
 
+    def test_trouble_with_the_api_is_logged_when_it_begins_changes_and_ends(
+        self, demo_kube: Embedded, demo_client: KubeClient, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It is tried again every few seconds, for hours if need be."""
+        caplog.set_level("INFO", "syncd")
+        permit = LeasePermit(demo_client, NS, "syncd", duration=0.5)
+        demo_kube.fail(503, 4)
+        permit.start(Ears())
+        wait_for(permit.valid, 10, "it holds")
+        demo_kube.fail(403, 3)
+        wait_for(lambda: len(caplog.records) >= 3 and not permit.trouble(), 10, "it is refused for a while")
+        wait_for(lambda: len(caplog.records) >= 4, 10, "it is well again")
+        permit.stop()
+        assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "WARNING", "INFO"]
+        assert "HTTP 503" in caplog.messages[0]
+        assert "HTTP 403" in caplog.messages[2]
+
     def test_a_frozen_api_ends_the_hold_in_time_and_both_come_back_as_one(self, api: Api) -> None:
         name = unique("syncd")
         permits = [LeasePermit(api.client, NS, name, duration=2) for _ in range(2)]
@@ -279,6 +296,19 @@ class TestEventNotices(KubernetesContract):
         kept = told.encode()[:1000].decode(errors="ignore")
         event = api.client.request("GET", event_path("Normal", "Long", kept), soon())
         assert event.body["message"] == kept
+
+    def test_a_missing_right_is_a_warning_with_the_cure_when_it_begins_and_no_more(
+        self, demo_kube: Embedded, demo_client: KubeClient, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO", "syncd")
+        notices = EventNotices(demo_client, NS, SECRET)
+        demo_kube.fail(403, 3)
+        for number in range(4):
+            notices.tell("Warning", "Told", f"{number}")
+        notices.stop()
+        assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+        assert f"Grant get, create and patch on events in namespace {NS}" in caplog.messages[0]
+        assert "written again" in caplog.messages[1]
 
     def test_telling_never_waits_for_the_api_nor_raises(self, demo_kube: Embedded, demo_client: KubeClient) -> None:
         notices = EventNotices(demo_client, NS, SECRET)

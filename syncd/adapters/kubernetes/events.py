@@ -4,17 +4,22 @@ import logging
 from collections import deque
 from hashlib import sha256
 from threading import Lock, Thread
-from typing import Literal
 
 from syncd.adapters.kubernetes.client import MERGE, KubeClient, KubeError
-from syncd.ports import Deadline, now
+from syncd.ports import Deadline, NoticeKind, now
 
 _LOG = logging.getLogger(__name__)
 _MOST_WAITING = 100
 _MOST_TEXT = 1000
 """An Event's message may have 1,024 bytes."""
+_CURES = {
+    "forbidden": "Grant get, create and patch on events in namespace {}; docs/kubernetes.md has the Role",
+    "not_found": "There is no namespace {}: check source.namespace",
+    "unauthorized": "Check the account that syncd uses (kubernetes.kubeconfig, or the pod's service account)",
+}
+_CURE = "Check the API server and the network; nothing else waits for it"
 
-_Note = tuple[Literal["Normal", "Warning"], str, str]
+_Note = tuple[NoticeKind, str, str]
 
 
 class EventNotices:
@@ -28,8 +33,10 @@ class EventNotices:
         self._lock = Lock()
         self._waiting: deque[_Note] = deque()
         self._thread: Thread | None = None
+        self._failing = ""
+        """Why Events cannot be written, as it was last logged; empty: they can, as far as is known."""
 
-    def tell(self, kind: Literal["Normal", "Warning"], reason: str, text: str) -> None:
+    def tell(self, kind: NoticeKind, reason: str, text: str) -> None:
         """See `ports.Notices.tell`."""
         short = text.encode(errors="replace")[:_MOST_TEXT].decode(errors="ignore")
         with self._lock:
@@ -51,8 +58,21 @@ class EventNotices:
         while note := self._next():
             try:
                 self._send(*note)
+                self._note("")
             except (KubeError, ValueError, TypeError) as error:
-                _LOG.debug("an event could not be written: %s", error)
+                self._note(error.fault if isinstance(error, KubeError) else type(error).__name__, error)
+
+    def _note(self, fault: str, error: Exception | None = None) -> None:
+        """Log when writing begins to fail, fails otherwise, or works again: not for each Event."""
+        if error:
+            level = logging.DEBUG if fault == self._failing else logging.WARNING
+            cure = _CURES.get(fault, _CURE).format(self._namespace)
+            _LOG.log(
+                level, "Events on secret %s/%s cannot be written: %s. %s", self._namespace, self._secret, error, cure
+            )
+        elif self._failing:
+            _LOG.info("Events on secret %s/%s are written again", self._namespace, self._secret)
+        self._failing = fault
 
     def _next(self) -> _Note | None:
         with self._lock:

@@ -48,6 +48,8 @@ class LeasePermit:
         self._other: _Record | None = None
         self._uid = ""
         self._trouble = ""
+        self._told = ""
+        """Which kind of trouble was last logged; empty: none, or its end."""
         self._stopping = Event()
         self._thread: Thread | None = None
 
@@ -88,15 +90,26 @@ class LeasePermit:
         while not self._stopping.is_set():
             try:
                 self._once()
-                self._trouble = ""
+                self._note(None)
             except (KubeError, ValueError, TypeError) as error:
-                self._trouble = f"lease {self._namespace}/{self._name}: {error}"
-                _LOG.warning("the lease %s/%s could not be renewed: %s", self._namespace, self._name, error)
+                self._note(error)
             held = self._tell(held, ring)
             self._stopping.wait(self._pause())
             held = self._tell(held, ring)
         if monotonic() < self._valid_until:
             self._give_back()
+
+    def _note(self, error: Exception | None) -> None:
+        """Keep what is wrong, and log it when it begins, changes in kind or ends: it is tried every few seconds."""
+        kind = "" if error is None else error.fault if isinstance(error, KubeError) else type(error).__name__
+        where = f"lease {self._namespace}/{self._name}"
+        self._trouble = f"{where}: {error}" if error else ""
+        if kind != self._told:
+            self._told = kind
+            if error:
+                _LOG.warning("%s cannot be had or renewed; it is tried again every few seconds: %s", where, error)
+            else:
+                _LOG.info("%s: the API server answers again", where)
 
     def _tell(self, held: bool, ring: Ring) -> bool:
         holds = self.valid()
