@@ -23,8 +23,8 @@ from syncd.engine.loop import Loop
 from syncd.engine.prove import Prover
 from syncd.engine.reconcile import Past, Reconciler
 from syncd.engine.tell import Teller
+from syncd.telemetry.families import PASS_CRASHES, WATCH_OPEN, WATCH_RESTARTS, Count
 from syncd.telemetry.logs import set_up
-from syncd.telemetry.metrics import Count
 from syncd.telemetry.server import Server
 from syncd.telemetry.telemetry import Telemetry
 
@@ -82,14 +82,14 @@ class Running:
         return self._reconciler.hand_over()
 
     def counts(self) -> Iterator[Count]:
-        """How often each watch began anew, by cause (`ended` is the usual one, each minute), and how often a pass crashed."""
+        """What the loop and the watches count of themselves."""
         cluster = self._world.policy.cluster
-        yield "syncd_pass_crashes", {"cluster": cluster}, float(self.loop.heart.crashes)
+        yield PASS_CRASHES, (cluster,), float(self.loop.heart.crashes)
         for bell in self._bells:
             if isinstance(bell, ObjectWatch):
-                for cause, number in dict(bell.restarts).items():
-                    labels = {"cluster": cluster, "watched": bell.name, "cause": cause}
-                    yield "syncd_watch_restarts", labels, float(number)
+                yield WATCH_OPEN, (cluster, bell.watched), float(bell.open)
+                for cause, number in bell.restarts.items():
+                    yield WATCH_RESTARTS, (cluster, bell.watched, cause), float(number)
 
     def _pass(self, rang: tuple[str, ...], cause_at: datetime) -> Report:
         return self._reconciler.run(self._prover.page, rang, cause_at)
@@ -110,11 +110,10 @@ class Daemon:
         self._live = LiveConfig(self.path)
         whole = self._live.current
         set_up(whole.telemetry.log_format, whole.telemetry.log_level)
-        patience = timedelta(seconds=120) + 3 * whole.intervals.reread
         names = [cluster.name for cluster in whole.clusters]
         self._running: dict[str, Running] = {}
         self._wiring = Wiring(whole, self.path)
-        self._telemetry = Telemetry(version(), names, patience, self._counts)
+        self._telemetry = Telemetry(version(), names, _patience(whole), self._counts)
         self._server = Server(whole.telemetry.listen, self._telemetry.pages())
         self._wake: SimpleQueue[None] = SimpleQueue()  # unlike an Event, safe to use from a signal handler
         self._stopping = False
@@ -184,13 +183,18 @@ class Daemon:
             self._refuse(str(error))
             return
         self._begin(wiring, wired, self._end())
-        self._telemetry.watch_over(cluster.name for cluster in change.config.clusters)
+        self._telemetry.watch_over((cluster.name for cluster in change.config.clusters), _patience(change.config))
         self._telemetry.reloaded("taken")
         _LOG.info("the changed configuration is in force")
 
     def _refuse(self, why: str) -> None:
         self._telemetry.reloaded("refused")
         _LOG.error("the changed configuration is refused, the old one stays: %s", why)
+
+
+def _patience(whole: config.Config) -> timedelta:
+    """How old a last pass may be before the process counts as stuck."""
+    return timedelta(seconds=120) + 3 * whole.intervals.reread
 
 
 def _wire(wiring: Wiring) -> dict[str, tuple[Wired, int]]:

@@ -5,27 +5,27 @@ silent while it cannot be looked at is kept in `lasting`. Times are timestamps, 
 `time() > x` cannot go silent.
 """
 
-from collections import Counter as Counted
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter as Tally
+from collections.abc import Iterator
 from datetime import datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from syncd.core.model import ClusterState, EndRestart, Known, Report, Verdict
+from syncd.telemetry.families import Counts, counted, gauge
 from syncd.telemetry.lasting import Lasting
 from syncd.telemetry.metrics_nodes import node_metrics
 from syncd.telemetry.standing import standing
 
 _PASS_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _PROPAGATION_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 4, 6.5, 10, 20, 60, 300)
-Count = tuple[str, dict[str, str], float]
-"""A counter that an adapter keeps of itself: (name, labels, value)."""
-Counts = Callable[[], Iterable[Count]]
 _Family = TypeVar("_Family", Counter, Histogram)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody asks for
 
 
 class Metrics:
@@ -38,21 +38,37 @@ class Metrics:
         self._proven: set[tuple[str, str, str, str, int]] = set()
         self._series: dict[str, set[tuple[Counter | Histogram, tuple[str, ...]]]] = {}
         """What was ever counted of each cluster: the library keeps it for good."""
-        self._passes = Counter("syncd_passes", "Passes made.", ["cluster", "result"], registry=self.registry)
+        self._passes = Counter(
+            "syncd_passes", "Passes that were made, by whether a step of theirs failed.", ["cluster", "result"],
+            registry=self.registry,
+        )  # fmt: skip
         self._seconds = Histogram(
-            "syncd_pass_duration_seconds", "Duration of passes.", ["cluster"], registry=self.registry,
+            "syncd_pass_duration_seconds", "How long passes take.", ["cluster"], registry=self.registry,
             buckets=_PASS_BUCKETS,
         )  # fmt: skip
         self._propagation = Histogram(
-            "syncd_propagation_seconds", "From the first notice of a change until it was written or proven loaded.",
+            "syncd_propagation_seconds",
+            "From the first notice of a change until a node's file was written, or its load proven.",
             ["cluster", "stage"], registry=self.registry, buckets=_PROPAGATION_BUCKETS,
         )  # fmt: skip
+        self._failures = Counter(
+            "syncd_step_failures", "Steps that failed, by the rule that names why; they are tried again.",
+            ["cluster", "rule"], registry=self.registry,
+        )  # fmt: skip
         self._reloads = Counter(
-            "syncd_config_reloads", "Changes of the configuration file.", ["result"], registry=self.registry
-        )
+            "syncd_config_reloads", "Changes of the configuration file, taken or refused.", ["result"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._reloaded = Gauge(
+            "syncd_config_last_reload_successful",
+            "0: the configuration file as it is now was refused, and an older one is in force.", registry=self.registry,
+        )  # fmt: skip
+        self._reloaded.set(1)
         self._restarts = Counter(
-            "syncd_restarts", "Restarts of nodes, ended.", ["cluster", "node", "result"], registry=self.registry
-        )
+            "syncd_restarts", "Node restarts that have ended, by result.",
+            ["cluster", "node", "result"], registry=self.registry,
+        )  # fmt: skip
+        ProcessCollector(registry=self.registry)
         self.registry.register(_Snapshot(self._reports, self._lasting, version, counts))
 
     def record(self, report: Report) -> None:
@@ -60,6 +76,8 @@ class Metrics:
         self._of(self._passes, report.cluster, "failed" if report.failures else "ok").inc()
         self._of(self._seconds, report.cluster).observe((report.finished - report.started).total_seconds())
         for outcome in report.outcomes:
+            if outcome.result == "failed":
+                self._of(self._failures, report.cluster, outcome.rule).inc()
             if outcome.written:
                 seconds = (outcome.written.at - outcome.written.cause_at).total_seconds()
                 self._of(self._propagation, report.cluster, "written").observe(seconds)
@@ -78,9 +96,11 @@ class Metrics:
         for family, labels in self._series.pop(cluster, ()):
             family.remove(*labels)
 
-    def reloaded(self, result: str) -> None:
-        """The configuration file changed: `taken` or `refused`."""
-        self._reloads.labels(result).inc()
+    def reloaded(self, result: Literal["taken", "refused", "as it runs"]) -> None:
+        """The configuration file changed; `as it runs`: what was refused of it was taken back."""
+        if result != "as it runs":
+            self._reloads.labels(result).inc()
+        self._reloaded.set(float(result != "refused"))
 
     def render(self) -> bytes:
         """The text format."""
@@ -118,7 +138,7 @@ class _Snapshot(Collector):
 
     def collect(self) -> Iterator[Metric]:
         reports = list(self._reports.values())
-        info = GaugeMetricFamily("syncd_build_info", "The version that runs.", labels=["version"])
+        info = gauge("build_info", "Version that is running.", "version")
         info.add_metric([self._version], 1)
         yield info
         yield from _cluster_metrics(reports)
@@ -128,18 +148,7 @@ class _Snapshot(Collector):
         yield _ca_metrics(reports)
         yield _hold_metrics(reports)
         yield from node_metrics(reports)
-        yield from self._adapter_counts()
-
-    def _adapter_counts(self) -> Iterator[Metric]:
-        families: dict[str, CounterMetricFamily] = {}
-        for name, labels, value in self._counts():
-            family = families.setdefault(name, CounterMetricFamily(name, "Counted by an adapter.", labels=[*labels]))
-            family.add_metric([*labels.values()], value)
-        yield from families.values()
-
-
-def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"syncd_{name}", text, labels=labels)
+        yield from counted(self._counts())
 
 
 def _stamp(moment: datetime) -> float:
@@ -147,20 +156,22 @@ def _stamp(moment: datetime) -> float:
 
 
 def _cluster_metrics(reports: list[Report]) -> Iterator[Metric]:
-    last = _gauge("last_pass_timestamp_seconds", "When the last pass ended.", "cluster")
-    settled = _gauge("settled", "Whether nothing failed, waits or is held.", "cluster")
-    acting = _gauge("permit_held", "Whether this process may change the cluster.", "cluster")
-    unmanaged = _gauge("unmanaged_nodes", "Nodes of the cluster that the configuration lacks.", "cluster")
-    observing = _gauge("observing", "Whether the mode is observe.", "cluster")
+    last = gauge("last_pass_timestamp_seconds", "When the last pass ended.", "cluster")
+    settled = gauge("settled", "Whether nothing failed, waits or is held.", "cluster")
+    acting = gauge("permit_held", "Whether this process may change the cluster.", "cluster")
+    answers = gauge("elasticsearch_up", "Whether the cluster's REST API answered as it should.", "cluster")
+    unmanaged = gauge("unmanaged_nodes", "Nodes of the cluster that the configuration lacks.", "cluster")
+    observing = gauge("observing", "Whether the mode is observe.", "cluster")
     for report in reports:
         rules = [hold.rule for hold in report.plan.holds]
         last.add_metric([report.cluster], _stamp(report.finished))
         settled.add_metric([report.cluster], float(report.settled))
         acting.add_metric([report.cluster], float(not report.seen.standby))
         observing.add_metric([report.cluster], float("observe" in rules))
+        answers.add_metric([report.cluster], float(isinstance(report.seen.cluster, Known)))
         if isinstance(report.seen.cluster, Known):
             unmanaged.add_metric([report.cluster], len(_unmanaged(report.seen.cluster.value, report)))
-    return iter((last, settled, acting, unmanaged, observing))
+    return iter((last, settled, acting, answers, unmanaged, observing))
 
 
 def _unmanaged(cluster: ClusterState, report: Report) -> set[str]:
@@ -168,8 +179,8 @@ def _unmanaged(cluster: ClusterState, report: Report) -> set[str]:
 
 
 def _source_metrics(reports: list[Report], lasting: Lasting) -> Iterator[Metric]:
-    up = _gauge("source_up", "Whether the published CA could be read and used.", "cluster", "alias")
-    read = _gauge(
+    up = gauge("source_up", "Whether the published CA could be read and used.", "cluster", "alias")
+    read = gauge(
         "source_last_read_timestamp_seconds",
         "When it was last read well, also while it cannot be; absent: never since syncd was started.",
         "cluster", "alias",
@@ -184,9 +195,9 @@ def _source_metrics(reports: list[Report], lasting: Lasting) -> Iterator[Metric]
 
 
 def _node_metrics(reports: list[Report]) -> Iterator[Metric]:
-    reachable = _gauge("node_reachable", "Whether the node's trust file could be looked at.", "cluster", "node")
-    in_step = _gauge("node_in_step", "Whether the trust file is as it should be.", "cluster", "node")
-    loaded = _gauge(
+    reachable = gauge("node_reachable", "Whether the node's trust file could be looked at.", "cluster", "node")
+    in_step = gauge("node_in_step", "Whether the trust file is as it should be.", "cluster", "node")
+    loaded = gauge(
         "node_loaded", "Whether the process is proven to have loaded its file.", "cluster", "node", "context"
     )
     for report in reports:
@@ -201,8 +212,11 @@ def _node_metrics(reports: list[Report]) -> Iterator[Metric]:
 
 
 def _link_metrics(reports: list[Report], lasting: Lasting) -> Iterator[Metric]:
-    up = _gauge("link_up", "1 up, 0 down; absent: not known.", "cluster", "node", "alias", "reason")
-    breaks = _gauge(
+    up = gauge("link_up", "1: the link is up, 0: it is down; absent: not known.", "cluster", "node", "alias")
+    info = gauge(
+        "link_info", "Always 1; the label says why the link is up or down.", "cluster", "node", "alias", "reason"
+    )
+    breaks = gauge(
         "link_breaks_timestamp_seconds",
         "When the first of a remote's links breaks if nothing is done, by what was presented and trusted last: it stays as "
         "it was last known while no handshake can be made or a node's file not be read. Absent: never known since syncd was "
@@ -211,19 +225,20 @@ def _link_metrics(reports: list[Report], lasting: Lasting) -> Iterator[Metric]:
     )  # fmt: skip
     for report in reports:
         for verdict in report.plan.verdicts:
-            _add_link(up, report.cluster, verdict)
+            _add_link(up, info, report.cluster, verdict)
     for cluster, alias, moment in lasting.breaks():
         breaks.add_metric([cluster, alias], _stamp(moment))
-    return iter((up, breaks))
+    return iter((up, info, breaks))
 
 
-def _add_link(up: GaugeMetricFamily, cluster: str, verdict: Verdict) -> None:
+def _add_link(up: GaugeMetricFamily, info: GaugeMetricFamily, cluster: str, verdict: Verdict) -> None:
+    info.add_metric([cluster, verdict.node, verdict.alias, verdict.reason], 1)
     if verdict.up is not None:
-        up.add_metric([cluster, verdict.node, verdict.alias, verdict.reason], float(verdict.up))
+        up.add_metric([cluster, verdict.node, verdict.alias], float(verdict.up))
 
 
 def _ca_metrics(reports: list[Report]) -> Metric:
-    family = _gauge(
+    family = gauge(
         "ca_not_after_timestamp_seconds", "End of each CA in a trust file.",
         "cluster", "alias", "fingerprint", "origin", "role",
     )  # fmt: skip
@@ -240,9 +255,9 @@ def _ca_metrics(reports: list[Report]) -> Metric:
 
 
 def _hold_metrics(reports: list[Report]) -> Metric:
-    family = _gauge("holds", "Things that are not done now, by the rule that holds them.", "cluster", "rule", "grave")
+    family = gauge("holds", "Things that are not done now, by the rule that holds them.", "cluster", "rule", "grave")
     for report in reports:
-        rules = Counted((hold.rule, str(hold.grave).lower()) for hold in report.plan.holds)
+        rules = Tally((hold.rule, str(hold.grave).lower()) for hold in report.plan.holds)
         for (rule, grave), number in sorted(rules.items()):
             family.add_metric([report.cluster, rule, grave], number)
     return family

@@ -3,15 +3,12 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
 from syncd.core.bundle import Fingerprint
 from syncd.core.model import KeystoreState, Known, MirrorState, NodeSeen, Report
+from syncd.telemetry.families import gauge
 from syncd.telemetry.standing_mirror import mirror_as_wanted
-
-
-def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"syncd_{name}", text, labels=labels)
 
 
 def node_metrics(reports: Iterable[Report]) -> Iterator[Metric]:
@@ -24,9 +21,9 @@ def node_metrics(reports: Iterable[Report]) -> Iterator[Metric]:
 
 
 def _restarts(reports: list[Report]) -> Iterator[Metric]:
-    opened = _gauge("restart_open_timestamp_seconds", "Since when a node's restart is open.", "cluster", "node")
-    needed = _gauge("restart_needed", "Whether a node needs a restart.", "cluster", "node")
-    last = _gauge(
+    opened = gauge("restart_open_timestamp_seconds", "Since when a node's restart is open.", "cluster", "node")
+    needed = gauge("restart_needed", "Whether a node needs a restart.", "cluster", "node")
+    last = gauge(
         "restart_last_timestamp_seconds", "When a node was last restarted by syncd.", "cluster", "node", "result"
     )
     for report in reports:
@@ -43,7 +40,7 @@ def _restarts(reports: list[Report]) -> Iterator[Metric]:
 
 def _keystores(reports: list[Report]) -> Metric:
     """Only whether; a value, or what is like one, is nowhere."""
-    family = _gauge(
+    family = gauge(
         "keystore_in_step", "Whether a keystore holds the credential it should.", "cluster", "node", "setting"
     )
     for report in reports:
@@ -60,13 +57,14 @@ def _keystore(node: NodeSeen) -> KeystoreState | None:
 
 
 def _mirrors(reports: list[Report]) -> Iterator[Metric]:
-    in_step = _gauge(
+    in_step = gauge(
         "mirror_in_step",
         "Whether the ConfigMap that ECK reads is known to hold all that is wanted of us.",
         "cluster",
         "alias",
     )
-    shown = _gauge("mirror_shown_nodes", "Nodes of the remote that have shown our CAs loaded.", "cluster", "alias")
+    shown = gauge("mirror_shown_nodes", "Nodes of the remote that have shown our CAs loaded.", "cluster", "alias")
+    expected = gauge("mirror_expected_nodes", "How many should, as far as it is known.", "cluster", "alias")
     for report in reports:
         for alias, remote in report.seen.remotes.items():
             wanted = mirror_as_wanted(report, alias)
@@ -74,7 +72,9 @@ def _mirrors(reports: list[Report]) -> Iterator[Metric]:
                 in_step.add_metric([report.cluster, alias], float(wanted))
             if isinstance(remote.mirror, Known):
                 shown.add_metric([report.cluster, alias], len(_showing(remote.mirror.value, report, alias)))
-    return iter((in_step, shown))
+                if isinstance(remote.endpoints, Known):
+                    expected.add_metric([report.cluster, alias], max(1, remote.endpoints.value))
+    return iter((in_step, shown, expected))
 
 
 def _showing(mirror: MirrorState, report: Report, alias: str) -> set[str]:
@@ -85,7 +85,7 @@ def _showing(mirror: MirrorState, report: Report, alias: str) -> set[str]:
 
 
 def _own_cas(reports: list[Report]) -> Metric:
-    family = _gauge(
+    family = gauge(
         "own_ca_not_after_timestamp_seconds",
         "End of each CA by which the nodes trust each other.",
         "cluster",

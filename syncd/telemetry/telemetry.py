@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from datetime import timedelta
 from threading import Lock
+from typing import Literal
 
 from syncd.core.model import Known, Report
 from syncd.ports import now
+from syncd.telemetry.families import Counts
 from syncd.telemetry.logs import PassLog
-from syncd.telemetry.metrics import Counts, Metrics
+from syncd.telemetry.metrics import Metrics
 from syncd.telemetry.server import Page, json_page
 from syncd.telemetry.status import status_document
 
@@ -36,9 +38,10 @@ class Telemetry:
             self._reports[report.cluster] = report
             self._metrics.record(report)
 
-    def watch_over(self, clusters: Iterable[str]) -> None:
-        """The configuration changed: these clusters are there now."""
+    def watch_over(self, clusters: Iterable[str], patience: timedelta) -> None:
+        """The configuration changed: these clusters are there now, and their passes may take so long."""
         with self._lock:
+            self._patience = patience
             before, self._clusters = self._clusters, set(clusters)
             self._gone = (self._gone | before) - self._clusters
             for gone in self._gone:
@@ -46,8 +49,8 @@ class Telemetry:
                 self._metrics.forget(gone)
                 self._log.forget(gone)
 
-    def reloaded(self, result: str) -> None:
-        """The configuration file changed: `taken` or `refused`."""
+    def reloaded(self, result: Literal["taken", "refused", "as it runs"]) -> None:
+        """See `Metrics.reloaded`."""
         self._metrics.reloaded(result)
 
     def pages(self) -> dict[str, Page]:

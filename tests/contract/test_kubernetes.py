@@ -336,7 +336,7 @@ def test_the_shipped_role_is_enough_and_no_more_is_needed(kube: KubeApi) -> None
     assert (source.read(soon()).content, source.endpoints(soon())) == (b"0", 2)
     ears, watch = Ears(), ObjectWatch(client, NS, "secrets", SECRET, "source")
     watch.start(ears)
-    wait_for(lambda: watch.health().open, 10, "the watch is open")
+    wait_for(lambda: watch.open, 10, "the watch is open")
     ears.drain()
     kube.put_secret(NS, SECRET, {"ca.crt": b"1"})
     assert ears.hear(), watch.restarts

@@ -17,7 +17,7 @@ MakeWatch = Callable[..., tuple[ObjectWatch, Ears]]
 
 
 def listening(watch: ObjectWatch, ears: Ears) -> None:
-    wait_for(lambda: watch.health().open, 15, "the watch is open")
+    wait_for(lambda: watch.open, 15, "the watch is open")
     ears.drain()
 
 
@@ -148,7 +148,7 @@ class TestObjectWatch(KubernetesContract):
         began = time.monotonic()
         watch.stop()
         assert time.monotonic() - began < 1
-        assert not watch.health().open
+        assert not watch.open
 
     def test_the_watch_stops_within_two_seconds_of_a_frozen_server(
         self, api: Api, watched: tuple[ObjectWatch, Ears]
@@ -205,7 +205,7 @@ class TestObjectWatch(KubernetesContract):
         wait_for(lambda: watch.restarts.get("forbidden"), 10, "a refusal")
         rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "watch"], "resourceNames": [name]}
         kube.grant(NS, "syncd", [rule])
-        wait_for(lambda: watch.health().open, 30, "the watch is open")
+        wait_for(lambda: watch.open, 30, "the watch is open")
         ears.drain()
         kube.put_secret(NS, name, {"ca.crt": b"1"})
         assert ears.hear()

@@ -20,6 +20,7 @@ from syncd.core.model import (
     Absent,
     Alias,
     Allocation,
+    ClaimCluster,
     Context,
     EndRestart,
     Hold,
@@ -32,12 +33,14 @@ from syncd.core.model import (
     Report,
     Restarted,
     RestartRecord,
+    Unknown,
     Verdict,
 )
 from syncd.demo.pki import EckCa
 from syncd.engine.crew import Crew, Failed
 from syncd.engine.tell import Teller
 from syncd.ports import now
+from syncd.telemetry.families import WATCH_OPEN, WATCH_RESTARTS
 from syncd.telemetry.logs import PassLog, set_up
 from syncd.telemetry.metrics import Metrics
 from syncd.telemetry.standing import standing
@@ -80,10 +83,55 @@ def test_a_settled_world_looks_settled(report: Report) -> None:
         'syncd_settled{cluster="onprem"} 1.0',
         'syncd_source_up{alias="eck-prod",cluster="onprem"} 1.0',
         'syncd_node_loaded{cluster="onprem",context="remote_cluster_client",node="es-01"} 1.0',
-        'syncd_link_up{alias="eck-prod",cluster="onprem",node="es-01",reason="ok"} 1.0',
+        'syncd_link_up{alias="eck-prod",cluster="onprem",node="es-01"} 1.0',
+        'syncd_link_info{alias="eck-prod",cluster="onprem",node="es-01",reason="ok"} 1.0',
+        'syncd_elasticsearch_up{cluster="onprem"} 1.0',
+        "syncd_config_last_reload_successful 1.0",
+        "process_resident_memory_bytes ",
     ):
         assert line in text
     assert "syncd_link_breaks_timestamp_seconds{" in text
+    assert "_created" not in text, "nobody asks for the birthday of a counter"
+
+
+def test_a_link_keeps_its_series_whatever_the_reason(report: Report) -> None:
+    """Else an alert on `syncd_link_up == 0` for ten minutes begins anew with each new reason."""
+    metrics = Metrics("1", lambda: ())
+
+    def series(**how: object) -> set[str]:
+        verdicts = tuple(replace(verdict, **how) for verdict in report.plan.verdicts)  # type: ignore[arg-type]  # as given
+        metrics.record(replace(report, plan=replace(report.plan, verdicts=verdicts)))
+        return {line.rpartition(" ")[0] for line in metrics.render().decode().splitlines() if "syncd_link_up{" in line}
+
+    down = series(up=False, reason="network")
+    assert down
+    assert down == series(up=False, reason="untrusted") == series(up=True, reason="ok")
+    assert series(up=None, reason="unknown") == set()
+
+
+def test_failed_steps_are_counted_by_their_rule(report: Report) -> None:
+    metrics = Metrics("1", lambda: ())
+    step = ClaimCluster("us", None, "ours")
+    outcomes = (Outcome(step, "failed", "es_forbidden"), Outcome(step, "skipped", "late"), Outcome(step, "done"))
+    for _ in range(2):
+        metrics.record(replace(report, outcomes=outcomes))
+    assert _values(metrics, "syncd_step_failures_total{") == [2]
+    assert 'rule="es_forbidden"' in metrics.render().decode()
+    metrics.forget(report.cluster)
+    assert _values(metrics, "syncd_step_failures_total{") == []
+
+
+def test_a_refused_configuration_is_told_until_it_is_taken_or_taken_back() -> None:
+    metrics = Metrics("1", lambda: ())
+    for result, value in (("refused", 0), ("taken", 1), ("refused", 0), ("as it runs", 1)):
+        metrics.reloaded(result)  # type: ignore[arg-type]  # one of these
+        assert _values(metrics, "syncd_config_last_reload_successful ") == [value]
+    assert 'syncd_config_reloads_total{result="refused"} 2.0' in metrics.render().decode()
+
+
+def test_a_cluster_that_does_not_answer_is_told_as_that(report: Report) -> None:
+    seen = replace(report.seen, cluster=Unknown("es_unreachable", "it does not answer", now()))
+    assert 'syncd_elasticsearch_up{cluster="onprem"} 0.0' in _text(replace(report, seen=seen))
 
 
 def test_a_row_is_of_the_file_that_is_there_when_the_pass_has_ended(tmp_path: Path) -> None:
@@ -265,6 +313,16 @@ class TestMirror:
         assert self.in_step(side) == {ALIAS: 0, "second": 0}
         assert self.in_step(side, done=True) == dict.fromkeys((ALIAS, "second"), float(not held))
 
+    def test_how_many_nodes_should_show_it_is_told_as_far_as_it_is_known(self) -> None:
+        """What `syncd_mirror_shown_nodes` is to be compared with."""
+        report = self.report(Side.trusting("own", mirror=Known(mirror_of("own"), NOW)))
+        remote = report.seen.remotes[ALIAS]
+        for endpoints, told in ((Known(3, NOW), [3]), (Known(0, NOW), [1]), (UNREAD, [])):
+            metrics, seen = Metrics("1", lambda: ()), replace(remote, endpoints=endpoints)
+            metrics.record(replace(report, seen=replace(report.seen, remotes={ALIAS: seen})))
+            assert _values(metrics, "syncd_mirror_expected_nodes{") == told
+            assert _values(metrics, "syncd_mirror_shown_nodes{") == [0]
+
     def test_a_remote_without_a_mirror_has_none_to_be_in_step(self, report: Report) -> None:
         assert self.told(report) == {}
 
@@ -295,12 +353,12 @@ def test_nothing_is_told_of_a_cluster_that_is_gone_counters_neither(report: Repo
     for name in ("onprem", "other"):
         telemetry.record(replace(report, cluster=name))
     assert 'syncd_restarts_total{cluster="onprem",node="es-01",result="done"} 1.0' in _page(telemetry)
-    telemetry.watch_over(["other"])
+    telemetry.watch_over(["other"], timedelta(seconds=60))
     assert "onprem" not in _page(telemetry)
     telemetry.record(report)
     assert "onprem" not in _page(telemetry)
     assert 'syncd_passes_total{cluster="other",result="ok"} 1.0' in _page(telemetry)
-    telemetry.watch_over(["onprem", "other"])
+    telemetry.watch_over(["onprem", "other"], timedelta(seconds=60))
     telemetry.record(report)
     assert 'syncd_passes_total{cluster="onprem",result="ok"} 1.0' in _page(telemetry)
 
@@ -356,8 +414,10 @@ def test_a_remote_that_publishes_nothing_by_intent_is_not_told_as_one_that_canno
 
 
 def test_what_adapters_count_of_themselves_is_told() -> None:
-    metrics = Metrics("1", lambda: [("syncd_watch_restarts", {"cause": "ended"}, 2.0)])
-    assert 'syncd_watch_restarts_total{cause="ended"} 2.0' in metrics.render().decode()
+    counts = [(WATCH_RESTARTS, ("onprem", "a-secret", "ended"), 2.0), (WATCH_OPEN, ("onprem", "a-secret"), 1.0)]
+    text = Metrics("1", lambda: counts).render().decode()
+    assert 'syncd_watch_restarts_total{cause="ended",cluster="onprem",watched="a-secret"} 2.0' in text
+    assert 'syncd_watch_open{cluster="onprem",watched="a-secret"} 1.0' in text
 
 
 def test_liveness_is_about_passes_that_end_and_readiness_about_the_first(report: Report) -> None:
@@ -370,6 +430,8 @@ def test_liveness_is_about_passes_that_end_and_readiness_about_the_first(report:
     code, _, body = pages["/healthz"]()
     assert code == 503
     assert "onprem: the last pass ended 61 s ago" in body.decode()
+    telemetry.watch_over(["onprem"], timedelta(seconds=120))  # the configuration was changed
+    assert pages["/healthz"]()[0] == 200
 
 
 def test_the_log_masks_what_looks_like_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from syncd.adapters.kubernetes.mirror import ConfigMapMirror
 from syncd.adapters.kubernetes.resource import EckResourceApi
 from syncd.adapters.kubernetes.source import SecretSource
 from syncd.adapters.kubernetes.state import ConfigMapState
-from syncd.adapters.kubernetes.watch import ObjectWatch, WatchHealth
+from syncd.adapters.kubernetes.watch import ObjectWatch
 
 __all__ = [
     "ConfigMapMirror",
@@ -18,5 +18,4 @@ __all__ = [
     "LeasePermit",
     "ObjectWatch",
     "SecretSource",
-    "WatchHealth",
 ]

@@ -5,8 +5,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
 from random import uniform
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -15,24 +13,12 @@ from typing import Any
 import urllib3
 
 from syncd.adapters.kubernetes.client import KubeClient, KubeError
-from syncd.ports import Deadline, Ring, now
+from syncd.ports import Deadline, Ring
 
 _LOG = logging.getLogger(__name__)
 _FIRST, _CAP = 0.5, 30.0
 _MOST_LINE = 8 * 1024 * 1024
 """Most bytes of one event."""
-
-
-@dataclass(frozen=True, slots=True)
-class WatchHealth:
-    """How a watch fares, at one moment."""
-
-    open: bool
-    """Whether the server has accepted it and it has not ended."""
-    last_heard: datetime | None
-    """When the server last said anything: an event, a bookmark, or yes to the watch."""
-    restarts: dict[str, int]
-    """How often it began anew, by cause; `ended` is the usual one."""
 
 
 class ObjectWatch:
@@ -51,6 +37,8 @@ class ObjectWatch:
         self._client = client
         self._path = f"/api/v1/namespaces/{namespace}/{plural}"
         self.name = name
+        self.watched = f"{plural} {namespace}/{name}"
+        """What a person calls it: two namespaces may have an object of one name."""
         self._reason = reason
         self._patience = patience
         self._stopping = Event()
@@ -58,7 +46,6 @@ class ObjectWatch:
         self._response: urllib3.BaseHTTPResponse | None = None
         self._thread: Thread | None = None
         self._rung_for = ""
-        self._last_heard: datetime | None = None
         self._restarts: Counter[str] = Counter()
 
     @property
@@ -67,10 +54,10 @@ class ObjectWatch:
         with self._lock:
             return dict(self._restarts)
 
-    def health(self) -> WatchHealth:
-        """How it fares now."""
-        restarts = self.restarts
-        return WatchHealth(self._response is not None, self._last_heard, restarts)
+    @property
+    def open(self) -> bool:
+        """Whether the server has accepted it and it has not ended."""
+        return self._response is not None
 
     def start(self, ring: Ring) -> None:
         """See `ports.Bell.start`."""
@@ -141,9 +128,7 @@ class ObjectWatch:
         with self._lock:
             self._response = response
         try:
-            self._last_heard = now()
             for event in _events(response) if not self._stopping.is_set() else ():
-                self._last_heard = now()
                 if fault := self._hear(event, ring):
                     return fault
             return "ended"
