@@ -12,6 +12,7 @@ from queue import SimpleQueue
 
 from syncd.adapters.bells import FileBell
 from syncd.adapters.kubernetes import ObjectWatch
+from syncd.cli.cautions import cautions
 from syncd.cli.wiring import Wired, Wiring, version
 from syncd.config import model as config
 from syncd.config.live import LiveConfig
@@ -53,8 +54,9 @@ class Running:
         self._prover = Prover(wired.world, self._proving, self._desk, self.loop.ring)
 
     def start(self) -> None:
-        """Begin."""
-        self._world.permit.start(self.loop.ring)
+        """Begin. What only looks asks for no permit: that is a Lease or a file, and `mode: observe` changes nothing."""
+        if not self._world.policy.observe:
+            self._world.permit.start(self.loop.ring)
         for bell in self._bells:
             bell.start(self.loop.ring)
         self._prover.start(_FIRST_PAGE)
@@ -115,7 +117,8 @@ class Daemon:
         self._wiring = Wiring(whole, self.path)
         self._telemetry = Telemetry(version(), names, _patience(whole), self._counts)
         self._server = Server(whole.telemetry.listen, self._telemetry.pages())
-        self._wake: SimpleQueue[None] = SimpleQueue()  # unlike an Event, safe to use from a signal handler
+        self._wake: SimpleQueue[bool] = SimpleQueue()  # unlike an Event, safe to use from a signal handler
+        """Whether a person asked (SIGHUP), or a file changed."""
         self._stopping = False
 
     @property
@@ -128,16 +131,17 @@ class Daemon:
         _one_arena()
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
-        signal.signal(signal.SIGHUP, lambda *_: self._wake.put(None))
+        signal.signal(signal.SIGHUP, lambda *_: self._wake.put(True))
         bell = FileBell([str(self.path.absolute())], "configuration")
         self._server.start()
         self._begin(self._wiring, _wire(self._wiring), {})
-        bell.start(lambda _: self._wake.put(None))
+        self._introduce(self._live.current)
+        bell.start(lambda _: self._wake.put(False))
         _LOG.info("syncd %s keeps %s; telemetry on port %d", version(), ", ".join(self._running), self.port)
         while not self._stopping:
-            self._wake.get()
+            asked = self._wake.get()
             if not self._stopping:
-                self._refresh()
+                self._refresh(asked=asked)
         bell.stop()
         self._end()
         self._server.stop()
@@ -149,7 +153,7 @@ class Daemon:
 
     def _on_stop(self, *_: object) -> None:
         self._stopping = True
-        self._wake.put(None)
+        self._wake.put(False)
 
     def _begin(self, wiring: Wiring, wired: dict[str, tuple[Wired, int]], past: Mapping[str, Past]) -> None:
         self._wiring = wiring
@@ -166,30 +170,59 @@ class Daemon:
         self._wiring.close()
         return past
 
-    def _refresh(self) -> None:
+    def _refresh(self, *, asked: bool) -> None:
         """Take a valid change; refuse, name and count an invalid one."""
-        change = self._live.refresh()
+        change = self._live.refresh(asked=asked)
         if change is None:
+            if asked:
+                _LOG.info("SIGHUP: the configuration is as it was; everything is looked at anew")
             for running in self._running.values():
                 running.loop.ring("SIGHUP")
-            return
-        if change.config is None:
+        elif change.config is None:
             self._refuse(change.error)
-            return
-        wiring = Wiring(change.config, self.path)
+        elif change.config == self._live.current:
+            self._telemetry.reloaded("as it runs")
+            _LOG.info("the refused change was taken back: the configuration file says what is in force")
+        else:
+            self._change(change.config)
+
+    def _change(self, whole: config.Config) -> None:
+        """Put another configuration into force, or refuse it and leave all as it is."""
+        wiring = Wiring(whole, self.path)
         try:
             wired = _wire(wiring)
+            server = self._other_server(whole.telemetry.listen)
         except SyncdError as error:
+            wiring.close()
+            self._live.refuse()
             self._refuse(str(error))
             return
+        if server:
+            server.start()
+            self._server.stop()
+            self._server = server
+        set_up(whole.telemetry.log_format, whole.telemetry.log_level)
         self._begin(wiring, wired, self._end())
-        self._telemetry.watch_over((cluster.name for cluster in change.config.clusters), _patience(change.config))
+        self._live.take(whole)
+        self._telemetry.watch_over((cluster.name for cluster in whole.clusters), _patience(whole))
         self._telemetry.reloaded("taken")
         _LOG.info("the changed configuration is in force")
+        self._introduce(whole)
+
+    def _other_server(self, listen: str) -> Server | None:
+        """A server at another address, which is bound before the old one is let go; None: it stays where it is."""
+        return Server(listen, self._telemetry.pages()) if listen != self._server.listen else None
 
     def _refuse(self, why: str) -> None:
         self._telemetry.reloaded("refused")
         _LOG.error("the changed configuration is refused, the old one stays: %s", why)
+
+    def _introduce(self, whole: config.Config) -> None:
+        """Say what is kept and how, and what of it a person should know."""
+        for cluster in whole.clusters:
+            _LOG.info("keeps %s: mode %s", cluster.name, cluster.mode)
+        for caution in cautions(whole, self.path):
+            _LOG.warning("%s", caution)
 
 
 def _patience(whole: config.Config) -> timedelta:

@@ -112,7 +112,9 @@ class Foreground:
         return f"{name}: the restart of {cluster.restart.node} is open{restricted}: {cure}"
 
     def try_permit(self) -> bool:
-        """Take the permit if nobody holds it."""
+        """Take the permit if nobody holds it. What only looks needs none: it is a Lease or a file of its own."""
+        if self.world.policy.observe:
+            return True
         self.world.permit.start(lambda _: None)
         deadline = Deadline.after(_PERMIT_SECONDS)
         while deadline.left():

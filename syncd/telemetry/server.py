@@ -21,11 +21,13 @@ class Server:
     """Serves pages by path."""
 
     def __init__(self, listen: str, pages: dict[str, Page]) -> None:
+        self.listen = listen
         host, _, port = listen.rpartition(":")
         try:
             self._server = _Http((host or "0.0.0.0", int(port)), pages)  # noqa: S104 - an empty host asks for it
         except OSError as error:
-            cure = "Set telemetry.listen to an address of this host and a free port"
+            cure = "Set telemetry.listen to an address of this host and a free port; for another address at the same port, "
+            cure += "restart syncd"
             raise ConfigError("listen", f"cannot listen: {error.strerror}", where=listen, cure=cure) from error
         self._thread = Thread(target=self._server.serve_forever, args=(0.2,), name="telemetry", daemon=True)
 

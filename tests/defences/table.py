@@ -246,7 +246,7 @@ _SYNCD = (
             "syncd/core/plan.py", 'other = next((hold for hold in plan.holds if hold.rule == "other_owner"), None)',
             "return None"),
     Defence("test_a_bad_change_of_the_configuration_is_refused_and_the_old_one_stays",
-            "syncd/config/live.py", "return self._refuse(error, text)", "raise"),
+            "syncd/config/live.py", "return self._refuse(error, text, asked=asked)", "raise"),
     Defence("test_memory_descriptors_and_threads_stay_flat_over_two_thousand_passes",
             "syncd/adapters/local.py", "        os.close(descriptor)\n\n\ndef _sweep", "        pass\n\n\ndef _sweep"),
 )  # fmt: skip

@@ -75,15 +75,16 @@ def test_observe_changes_nothing_on_any_server(world: World) -> None:
     config["clusters"][0]["mode"] = "observe"
     world.config.write_text(json.dumps(config))
     files = {path: path.stat().st_mtime_ns for path in world.folder.glob("es-*/config/*")}
-    objects = {key: body for key, body in world.kube.store.objects.items() if key[0] != "leases"}
+    objects = dict(world.kube.store.objects)
     world.start_daemon()
     wait_for(lambda: _rules(world) >= {"observe"} and "down" in _links(world), 20, "a pass that knows the links")
     assert "as of " in syncd(world, "status", code=1), "the third node lacks the CA"
     assert "Set mode: act" in syncd(world, "restart", "onprem", "--yes", code=2)
     assert {path: path.stat().st_mtime_ns for path in world.folder.glob("es-*/config/*")} == files
-    assert {
-        key: body for key, body in world.kube.store.objects.items() if key[0] not in ("leases", "events")
-    } == objects
+    assert {key: body for key, body in world.kube.store.objects.items() if key[0] != "events"} == objects
+    (rotation,) = [line for line in (world.folder / "syncd.log").read_text().splitlines() if "rotation" in line]
+    assert "[info" in rotation
+    assert "it would be taken" in rotation
     assert not (world.folder / "settings.json").exists()
 
 

@@ -501,10 +501,54 @@ def test_a_running_daemon_takes_a_valid_change_and_refuses_an_invalid_one(tmp_pa
     assert [cluster.mode for cluster in live.current.clusters] == ["observe"]
     assert live.refresh() is None, "the same mistake is told and counted once"
     path.write_text(GOOD.replace("mode: observe", "mode: act"))
-    taken = live.refresh()
-    assert taken
-    assert taken.config
+    _take(live)
     assert [cluster.mode for cluster in live.current.clusters] == ["act"]
+    assert live.refresh() is None
+
+
+def test_a_change_that_is_of_no_use_is_tried_again_when_a_person_asks_and_is_not_in_force_before(
+    tmp_path: Path,
+) -> None:
+    """What is wrong may be a file that it names: that is mended without a change of the configuration."""
+    path = tmp_path / "syncd.yaml"
+    path.write_text(GOOD)
+    live = LiveConfig(path)
+    path.write_text(GOOD.replace("mode: observe", "mode: act"))
+    assert live.refresh()
+    live.refuse()
+    assert [cluster.mode for cluster in live.current.clusters] == ["observe"]
+    assert live.refresh() is None, "nothing has changed"
+    again = live.refresh(asked=True)
+    assert again
+    assert again.config
+    live.take(again.config)
+    assert live.refresh(asked=True) is None
+
+
+def test_a_refused_change_that_is_taken_back_is_the_configuration_in_force(tmp_path: Path) -> None:
+    """So that nothing is begun anew for it, and yet it is told that all is well."""
+    path = tmp_path / "syncd.yaml"
+    path.write_text(GOOD)
+    live = LiveConfig(path)
+    for bad in (GOOD.replace("mode: observe", "mode: act"), GOOD.replace("mode: observe", "mode: watch")):
+        path.write_text(bad)
+        change = live.refresh()
+        if change and change.config:
+            live.refuse()
+        path.write_text(GOOD)
+        back = live.refresh()
+        assert back
+        assert back.config == live.current
+        assert live.refresh() is None
+    path.write_text(GOOD + "# the same in other words\n")
+    assert live.refresh() is None
+
+
+def _take(live: LiveConfig) -> None:
+    change = live.refresh()
+    assert change
+    assert change.config
+    live.take(change.config)
 
 
 def test_a_key_of_a_nodes_layout_that_is_taken_out_is_a_change_also_where_it_said_the_default(tmp_path: Path) -> None:
@@ -514,7 +558,7 @@ def test_a_key_of_a_nodes_layout_that_is_taken_out_is_a_change_also_where_it_sai
     path.write_text(changed(elsewhere, said))
     live = LiveConfig(path)
     path.write_text(changed(elsewhere, {"address: 10.0.0.12}": "address: 10.0.0.12, layout: {}}"}))
-    assert live.refresh()
+    _take(live)
     cluster = live.current.clusters[0]
     assert [cluster.layout_of(node).config_dir for node in cluster.nodes] == ["/srv/es"] * 3
 
