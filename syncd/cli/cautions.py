@@ -5,8 +5,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from syncd.cli.named_files import cluster_files
 from syncd.config import model as config
-from syncd.config.secrets import secret_path
 
 _OTHERS = stat.S_IWGRP | stat.S_IRWXO
 """That its group may read a file of root's is how syncd's user is let in."""
@@ -40,31 +40,17 @@ def _in_a_pod() -> bool:
 
 
 def _readable(cluster: config.Cluster, path: Path) -> Iterator[str]:
-    for key, name in _secrets(cluster):
-        found = Path(secret_path(name, path))
+    for file in cluster_files(cluster, path):
+        if file.holds == "other":
+            continue
         try:
-            status = found.stat()
+            status = Path(file.path).stat()
         except OSError:
             continue  # whoever reads it says so
         mode = stat.S_IMODE(status.st_mode)
         if mode & _OTHERS:
-            cure = f"chmod {'0600' if status.st_uid == os.geteuid() else '0640'} {found}"
+            cure = f"chmod {'0600' if status.st_uid == os.geteuid() else '0640'} {file.path}"
             if _in_a_pod():
                 cure = "defaultMode: 0400 of the volume that it comes from (0440 with an fsGroup)"
-            yield f"{cluster.name}: {found} ({key}) has mode {mode:04o}: others may read or change the secret. Set {cure}"
-
-
-def _secrets(cluster: config.Cluster) -> Iterator[tuple[str, str]]:
-    """Each key that names a file with a secret, and the name."""
-    said = cluster.elasticsearch
-    keys: list[tuple[str, str | None]] = [
-        ("elasticsearch.api_key_file", said.api_key_file),
-        ("elasticsearch.password_file", said.password_file),
-    ]
-    if isinstance(cluster.transport, config.Ssh):
-        keys.append(("transport.key_file", cluster.transport.key_file))
-        keys.append(("transport.passphrase_file", cluster.transport.passphrase_file))
-    keys += [("credential_file", remote.credential_file) for remote in cluster.remotes]
-    layouts = (cluster.layout, *(cluster.layout_of(node) for node in cluster.nodes))
-    keys += [("layout.keystore_password_file", layout.keystore_password_file) for layout in layouts]
-    yield from ((key, name) for key, name in dict.fromkeys(keys) if name is not None)
+            text = f"{file.path} ({file.key}) has mode {mode:04o}: others may read or change the secret"
+            yield f"{cluster.name}: {text}. Set {cure}"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from syncd.cli.check import Check
-from syncd.config.load import secret_path
 from syncd.config.model import Cluster, Config, FileSource, Ssh
+from syncd.config.secrets import secret_path
 
 _MOST = 65_536
 """Bytes of a credential that are looked at: no credential is as long."""
@@ -21,7 +21,7 @@ class NamedFile:
 
     key: str
     path: str
-    holds: Literal["api_key", "other"] = "other"
+    holds: Literal["api_key", "secret", "other"] = "other"
 
     @property
     def state(self) -> Literal["there", "missing", "not readable"]:
@@ -48,7 +48,7 @@ def files_of(whole: Config, config: Path) -> Iterator[NamedFile]:
 def cluster_files(cluster: Cluster, config: Path) -> Iterator[NamedFile]:
     """Those of one cluster; what is on its nodes is looked at there."""
     said, ssh = cluster.elasticsearch, cluster.transport
-    secret: dict[str, str | None] = {
+    named: dict[str, str | None] = {
         "elasticsearch.ca_file": said.ca_file,
         "elasticsearch.api_key_file": said.api_key_file,
         "elasticsearch.password_file": said.password_file,
@@ -57,21 +57,26 @@ def cluster_files(cluster: Cluster, config: Path) -> Iterator[NamedFile]:
     for at, node in enumerate(cluster.nodes):
         own = cluster.layout_of(node).keystore_password_file
         if own != cluster.layout.keystore_password_file:
-            secret[f"nodes[{at}].layout.keystore_password_file"] = own
+            named[f"nodes[{at}].layout.keystore_password_file"] = own
     if isinstance(ssh, Ssh):
-        secret["transport.key_file"] = ssh.key_file
-        secret["transport.passphrase_file"] = ssh.passphrase_file
-        secret["transport.known_hosts_file"] = ssh.known_hosts_file
-    secret |= {f"remotes[{at}].credential_file": remote.credential_file for at, remote in enumerate(cluster.remotes)}
-    for key, name in secret.items():
+        named["transport.key_file"] = ssh.key_file
+        named["transport.passphrase_file"] = ssh.passphrase_file
+        named["transport.known_hosts_file"] = ssh.known_hosts_file
+    named |= {f"remotes[{at}].credential_file": remote.credential_file for at, remote in enumerate(cluster.remotes)}
+    for key, name in named.items():
         if name:
-            is_key = key.endswith(("api_key_file", "credential_file"))
-            yield NamedFile(key, secret_path(name, config.absolute()), "api_key" if is_key else "other")
+            yield NamedFile(key, secret_path(name, config.absolute()), _holds(key))
     for at, remote in enumerate(cluster.remotes):
         if isinstance(remote.source, FileSource):
             yield NamedFile(f"remotes[{at}].source.path", remote.source.path)
         for number, path in enumerate(remote.extra_ca_files):
             yield NamedFile(f"remotes[{at}].extra_ca_files[{number}]", path)
+
+
+def _holds(key: str) -> Literal["api_key", "secret", "other"]:
+    if key.endswith(("api_key_file", "credential_file")):
+        return "api_key"
+    return "secret" if key.endswith(("password_file", "passphrase_file", "key_file")) else "other"
 
 
 def file_checks(cluster: Cluster, config: Path) -> Iterator[Check]:

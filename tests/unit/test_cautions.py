@@ -49,9 +49,9 @@ def test_of_what_is_well_nothing_is_told(tmp_path: Path) -> None:
             "phrase",
             [("key_file: ssh-key", "key_file: ssh-key\n      passphrase_file: phrase")],
         ),
-        ("credential_file", "remote-key", [("credential_file: null", "credential_file: remote-key")]),
+        ("remotes[0].credential_file", "remote-key", [("credential_file: null", "credential_file: remote-key")]),
         (
-            "layout.keystore_password_file",
+            "nodes[1].layout.keystore_password_file",
             "keystore",
             [("address: 10.0.0.12}", "address: 10.0.0.12, layout: {keystore_password_file: keystore}}")],
         ),
