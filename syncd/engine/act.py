@@ -46,11 +46,11 @@ from syncd.core.model import (
     Written,
 )
 from syncd.engine.chain import Chain
-from syncd.engine.crew import Crew, Done, Failed
+from syncd.engine.crew import Crew, Done, Failed, Lane, Result
 from syncd.engine.desk import Desk
 from syncd.engine.perform import Performer
 from syncd.engine.world import World
-from syncd.ports import now
+from syncd.ports import Deadline, now
 
 S = TypeVar("S", bound=Step)
 T = TypeVar("T")
@@ -132,12 +132,11 @@ class Actor:
         """
         performer, turns = Performer(self._world, self._desk, cause_at), _turns(plan.now)
         claims = {f"claim {step.owner}": step for step in turns.claims}
-        outcomes = self._each(claims, performer.perform, self._world.pace.look)
+        outcomes = self._begin(claims, performer.perform, Lane.NEAR)(self._world.pace.look)
         if any(outcome.rule == "es_owner" for outcome in outcomes):
             return outcomes
         outcomes += tuple(performer.perform(step) for step in turns.proofs)
-        writes = {_key(step): step for step in turns.writes}
-        outcomes += self._each(writes, partial(self._write, performer), self._world.pace.act)
+        outcomes += self._write_all(performer, turns.writes)
         outcomes += self._keystores.take(performer, turns.keystores)
         return outcomes + self._restart.take(performer, turns.restart)
 
@@ -154,6 +153,14 @@ class Actor:
         for record in records:
             self._written.put(record)
 
+    def _write_all(self, performer: Performer, steps: list[_Write]) -> tuple[Outcome, ...]:
+        write, deadline = partial(self._write, performer), Deadline.after(self._world.pace.act)
+        near = {_key(step): step for step in steps if not isinstance(step, FileStep)}
+        hosts = {_key(step): step for step in steps if isinstance(step, FileStep)}
+        near_outcomes = self._begin(near, write, Lane.NEAR)
+        host_outcomes = self._begin(hosts, write, Lane.HOSTS)
+        return near_outcomes(deadline.left()) + host_outcomes(deadline.left())
+
     def _write(self, performer: Performer, step: _Write) -> Outcome:
         outcome = performer.perform(step)
         if outcome.written:
@@ -162,18 +169,22 @@ class Actor:
             self._eck.put(write)
         return outcome
 
-    def _each(self, steps: Mapping[str, S], perform: Callable[[S], Outcome], patience: float) -> tuple[Outcome, ...]:
-        """What came of some steps at once; of one that takes longer than so many seconds, the next pass sees it."""
-        outcomes = []
-        for key, result in self._crew.each({k: partial(perform, s) for k, s in steps.items()}, patience).items():
-            match result:
-                case Done(value=outcome):
-                    outcomes.append(outcome)
-                case Failed(error=error):
-                    outcomes.append(Outcome(steps[key], "failed", error.rule, str(error), now()))
-                case _:
-                    outcomes.append(Outcome(steps[key], "skipped", "late", "it goes on beside the pass", now()))
-        return tuple(outcomes)
+    def _begin(
+        self, steps: Mapping[str, S], perform: Callable[[S], Outcome], lane: Lane
+    ) -> Callable[[float], tuple[Outcome, ...]]:
+        """Take some steps at once; what is returned takes the patience. What takes longer, the next pass sees."""
+        results = self._crew.begin({key: partial(perform, step) for key, step in steps.items()}, lane)
+        return lambda patience: tuple(_outcome(steps[key], result) for key, result in results(patience).items())
+
+
+def _outcome(step: Step, result: Result[Outcome]) -> Outcome:
+    match result:
+        case Done(value=outcome):
+            return outcome
+        case Failed(error=error):
+            return Outcome(step, "failed", error.rule, str(error), now())
+        case _:
+            return Outcome(step, "skipped", "late", "it goes on beside the pass", now())
 
 
 def _drained(queue: SimpleQueue[T]) -> tuple[T, ...]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from syncd.core.model import NodeName, OrderedStep, Outcome, PutSecret, Reloaded, ReloadSecure, RemoveSecret, Step
-from syncd.engine.crew import Crew, Done, Failed
+from syncd.engine.crew import Crew, Done, Failed, Lane
 from syncd.engine.patience import Backoff
 from syncd.engine.perform import Performer
 from syncd.ports import now
@@ -53,7 +53,8 @@ class Chain:
         ready = self._ready(steps, {_same(outcome.step) for outcome in waiting})
         if not ready:
             return tuple(waiting)  # whatever rings meanwhile
-        match self._crew.each({self._key: partial(self._go, performer, ready)}, self._patience)[self._key]:
+        job = {self._key: partial(self._go, performer, ready)}
+        match self._crew.each(job, self._patience, Lane.NEAR)[self._key]:
             case Done(value=outcomes):
                 return outcomes
             case Failed(error=error):

@@ -1,12 +1,14 @@
 """Runs jobs on many nodes in parallel; a slow one holds up nobody.
 
 A job that is late goes on in its thread and rings when it is done; its result goes to whoever asks for the same job next.
+Many of them hold up nobody either: each lane has threads of its own.
 """
 
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 from threading import Lock
 from typing import Generic, TypeVar
@@ -16,6 +18,19 @@ from syncd.engine.rings import LATE
 from syncd.ports import Ring
 
 T = TypeVar("T")
+_NEAR = 256
+"""Most threads for what is not on a host: more than there are such jobs, so that none of them waits for another."""
+
+
+class Lane(Enum):
+    """Whose threads a job gets: those of one lane never wait for those of another."""
+
+    NEAR = auto()
+    """What is not on a host: the memory, sources, ECK, the cluster, and what goes on for minutes."""
+    HOSTS = auto()
+    """Hosts, as far as is known."""
+    SILENT = auto()
+    """Hosts that did not answer the last time; each may take its thread for the whole of a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +56,26 @@ Result = Done[T] | Failed | Late
 
 
 class Crew:
-    """A bounded pool of threads that runs at most one job per key at a time."""
+    """Bounded pools of threads that run at most one job per key at a time."""
 
     def __init__(self, name: str, workers: int, ring: Ring) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix=name)
+        sizes = {Lane.NEAR: _NEAR, Lane.HOSTS: workers, Lane.SILENT: max(1, workers // 2)}
+        self._pools = {lane: ThreadPoolExecutor(size, f"{name} {lane.name.lower()}") for lane, size in sizes.items()}
         self._ring = ring
         self._lock = Lock()
         self._running: dict[str, Future[object]] = {}
 
-    def each(self, jobs: Mapping[str, Callable[[], T]], patience: float) -> dict[str, Result[T]]:
+    def each(
+        self, jobs: Mapping[str, Callable[[], T]], patience: float, lane: Lane = Lane.HOSTS
+    ) -> dict[str, Result[T]]:
         """The result of each job by key, or Late after `patience` seconds."""
-        return self.begin(jobs)(patience)
+        return self.begin(jobs, lane)(patience)
 
-    def begin(self, jobs: Mapping[str, Callable[[], T]]) -> Callable[[float], dict[str, Result[T]]]:
+    def begin(
+        self, jobs: Mapping[str, Callable[[], T]], lane: Lane = Lane.HOSTS
+    ) -> Callable[[float], dict[str, Result[T]]]:
         """Like `each`, but start now and wait later: call what is returned with the patience."""
-        futures = {key: self._start(key, job) for key, job in jobs.items()}
+        futures = {key: self._start(key, job, lane) for key, job in jobs.items()}
 
         def results(patience: float) -> dict[str, Result[T]]:
             wait(futures.values(), timeout=patience)
@@ -63,11 +83,11 @@ class Crew:
 
         return results
 
-    def _start(self, key: str, job: Callable[[], T]) -> "Future[T]":
+    def _start(self, key: str, job: Callable[[], T], lane: Lane) -> "Future[T]":
         with self._lock:
             running = self._running.get(key)
             if running is None:
-                running = self._pool.submit(job)
+                running = self._pools[lane].submit(job)
                 self._running[key] = running
             return running  # type: ignore[return-value]  # a key names one kind of job
 
@@ -89,7 +109,8 @@ class Crew:
 
     def close(self) -> None:
         """Take no more jobs; those that run end by their own deadlines, or when their connections are closed."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _unexpected(key: str, error: Exception) -> HostError:

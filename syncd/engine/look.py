@@ -28,15 +28,17 @@ from syncd.core.model import (
     Seen,
     Unknown,
 )
-from syncd.engine.crew import Crew, Done, Failed, Result
+from syncd.engine.crew import Crew, Done, Failed, Lane, Result
 from syncd.engine.patience import Backoff, Patience
 from syncd.engine.sighted import Sighted
 from syncd.engine.world import OwnerRule, World
-from syncd.ports import Deadline, Host, Mirror, Source, Stored
+from syncd.ports import Deadline, Host, Mirror, Source, Stored, now
 
 T = TypeVar("T")
 _RECENT = timedelta(seconds=90)
 """For how long a look at a node is good enough where nothing has rung for the nodes; the clock looks each minute."""
+_SILENT = 0.1
+"""The part of a pass's patience that hosts get which did not answer the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,9 @@ class Looker:
 
         Unless `anew`, a node that was looked at a moment ago is not looked at again.
         """
-        self._recent = {} if anew else {n: seen for n, seen in self._recent.items() if at - seen.at < _RECENT}
-        results = self._crew.each(self._jobs(at), self._world.pace.look)
+        recent = {name: seen for name, seen in self._recent.items() if timedelta(0) <= at - seen.at < _RECENT}
+        self._recent = {} if anew else recent
+        results = self._results()
         self._note(results, at)
         memory, version, damage = self._memory(results["state"], at)
         policy, permit = self._world.policy, self._world.permit
@@ -88,7 +91,8 @@ class Looker:
             recalled=self._recalled,
             damage=damage,
         )
-        return Looked(seen, version, self._patience.next_try())
+        wait = self._patience.next_try()
+        return Looked(seen, version, None if wait is None else now() + timedelta(seconds=wait))
 
     def forget(self, node: NodeName) -> None:
         """What was seen of a node may have changed: it was written to."""
@@ -112,12 +116,25 @@ class Looker:
                 case Failed(error=error):
                     self._patience.note(f"node {node.name}", error, at)
 
-    def _jobs(self, at: datetime) -> dict[str, Callable[[], object]]:
+    def _results(self) -> dict[str, Result[object]]:
+        """What came of all jobs, those at silent hosts begun last: nothing else waits for them."""
+        hosts = self._host_jobs()
+        silent = {key: job for key, job in hosts.items() if self._patience.trouble(key)}
+        living = {key: job for key, job in hosts.items() if key not in silent}
+        begin, patience = self._crew.begin, self._world.pace.look
+        near, far = begin(self._near_jobs(), Lane.NEAR), begin(living, Lane.HOSTS)
+        last, deadline = begin(silent, Lane.SILENT), Deadline.after(patience)
+        results = near(deadline.left()) | far(deadline.left())
+        return results | last(deadline.at_most(_SILENT * patience).left())
+
+    def _host_jobs(self) -> dict[str, Callable[[], object]]:
+        due = (node for node in self._world.policy.nodes if node.name not in self._recent)
+        jobs = {f"node {node.name}": partial(self._on_node, node) for node in due}
+        return {key: job for key, job in jobs.items() if self._patience.may_try(key)}
+
+    def _near_jobs(self) -> dict[str, Callable[[], object]]:
         world = self._world
         jobs: dict[str, Callable[[], object]] = {"state": self._load}
-        for node in world.policy.nodes:
-            if node.name not in self._recent and self._patience.may_try(f"node {node.name}", at):
-                jobs[f"node {node.name}"] = partial(self._on_node, node)
         for alias, source in world.sources.items():
             jobs[f"source {alias}"] = partial(_published, source, world.pace.call)
         for remote in world.policy.remotes:
@@ -179,6 +196,9 @@ class Looker:
                 trouble = self._patience.trouble(key)
                 return self._unseen(key, trouble.error, at) if trouble else Absent(at)
             case _:
+                trouble = self._patience.trouble(key)
+                if trouble:
+                    return Unknown(trouble.error.rule, f"{trouble.error} (it is tried again now)", trouble.since)
                 return Unknown("late", "it has not answered yet; its connecting goes on", at)
 
     def _unseen(self, key: str, error: SyncdError, at: datetime) -> Absent | Unknown:
@@ -187,8 +207,7 @@ class Looker:
         trouble = self._patience.trouble(key)
         if trouble is None:
             return Unknown(error.rule, str(error), at)
-        wait = max(0.0, (trouble.again - at).total_seconds())
-        return Unknown(error.rule, f"{error} (next try in {wait:.0f} s)", trouble.since)
+        return Unknown(error.rule, f"{error} (next try in {self._patience.wait(key):.0f} s)", trouble.since)
 
     def _memory(self, result: Result[object], at: datetime) -> tuple[Seen[Memory], str | None, str]:
         """What is remembered, what a save must present, and what is wrong with what is stored."""

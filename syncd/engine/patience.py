@@ -1,8 +1,13 @@
-"""When to try again: capped back-off with jitter, per thing that fails."""
+"""When to try again: capped back-off with jitter, per thing that fails.
 
+By the monotonic clock: when the wall's is set back by an hour, nothing is left alone for an hour.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from random import random
+from time import monotonic
 
 from syncd.core.errors import SyncdError
 
@@ -28,35 +33,41 @@ class Trouble:
     error: SyncdError
     since: datetime
     failures: int
-    again: datetime
+    again: float
+    """On the monotonic clock."""
 
 
 class Patience:
     """Remembers what fails, so that a dead host is not dialed in every pass."""
 
-    def __init__(self, backoff: Backoff) -> None:
+    def __init__(self, backoff: Backoff, clock: Callable[[], float] = monotonic) -> None:
         self._backoff = backoff
+        self._clock = clock
         self._troubles: dict[str, Trouble] = {}
 
     def note(self, key: str, error: SyncdError | None, at: datetime) -> None:
-        """A try ended: with an error, or well."""
+        """A try ended at a moment of the wall's clock: with an error, or well."""
         if error is None:
             self._troubles.pop(key, None)
             return
         before = self._troubles.get(key)
         failures = before.failures + 1 if before else 1
-        again = at + timedelta(seconds=self._backoff.delay(failures))
+        again = self._clock() + self._backoff.delay(failures)
         self._troubles[key] = Trouble(error, before.since if before else at, failures, again)
 
     def trouble(self, key: str) -> Trouble | None:
         """What is wrong with a thing now."""
         return self._troubles.get(key)
 
-    def may_try(self, key: str, at: datetime) -> bool:
+    def may_try(self, key: str) -> bool:
         """Whether its time has come."""
-        trouble = self._troubles.get(key)
-        return trouble is None or trouble.again <= at
+        return self.wait(key) == 0
 
-    def next_try(self) -> datetime | None:
-        """When the first of the troubled things is tried again."""
-        return min((trouble.again for trouble in self._troubles.values()), default=None)
+    def wait(self, key: str) -> float:
+        """Seconds until its time comes."""
+        trouble = self._troubles.get(key)
+        return max(0.0, trouble.again - self._clock()) if trouble else 0.0
+
+    def next_try(self) -> float | None:
+        """Seconds until the first of the troubled things is tried again."""
+        return min(map(self.wait, self._troubles), default=None)
