@@ -25,7 +25,7 @@ TABLES = {"RULES", "SAFETY"}
 
 NEVER = {
     "cluster_changed es_alias_taken es_allocation es_owner es_restart_changed es_restart_open "
-    "copy_in_the_way copy_missing keystore_kept keystore_value not_atomic unit_changed "
+    "copy_missing keystore_kept keystore_value not_atomic unit_changed "
     "unit_refused": "of steps: these are failures, not holds",
     "*_conflict *_expired": "what the API server answers to a write or a watch, never to a look",
     "own_ca_* store_* yml_unknown yml_placeholder": "quoted by `own_trust_unknown`",

@@ -367,6 +367,123 @@ def test_what_was_seen_before_the_last_step_is_not_judged() -> None:
     assert rules(there)[FIRST] == ["restart_under_way"]
 
 
+# --- what a restart that ended without proof leaves behind
+
+
+def an_hour(there: RestartWorld) -> None:
+    for _ in range(720):
+        there.once()
+
+
+def without_settings_left_behind(there: RestartWorld) -> None:
+    for node in there.nodes.values():
+        assert (node.yml, node.copy, node.active, node.member) == (OLD, None, "active", True), node.name
+
+
+def test_a_restart_that_is_given_up_leaves_no_settings_that_no_process_has_proven() -> None:
+    """The next start, after a power cut or an update, would be the first with them, and nobody would be looking."""
+    there = refusing((5,))
+    there.once()
+    other = there.nodes[NAMES[1]]
+    other.active, other.member, other.answers = "inactive", False, False
+    while there.record:
+        there.once()
+    assert (there.restarted[FIRST].result, there.nodes[FIRST].starts) == ("given_up", 0)
+    assert there.nodes[FIRST].yml == OLD
+    other.active, other.member, other.answers = "active", True, True
+    there.restart_policy = RestartPolicy("never")
+    there.once()
+    there.nodes[FIRST].restart()
+    an_hour(there)
+    without_settings_left_behind(there)
+    left_as_it_was(there, "persistent")
+
+
+@pytest.mark.parametrize("cut", range(8))
+def test_killed_while_it_gives_up_it_still_leaves_none(cut: int) -> None:
+    there = refusing((5,))
+    there.once()
+    other = there.nodes[NAMES[1]]
+    other.active, other.member, other.answers = "inactive", False, False
+    there.tick(timedelta(minutes=16))
+    there.cut_at = (2 * there.effects + cut,)
+    for _ in range(10):
+        there.once()
+    assert (there.nodes[FIRST].yml, there.nodes[FIRST].copy, there.nodes[FIRST].starts) == (OLD, None, 0)
+    assert there.restarted[FIRST].result == "given_up"
+
+
+def test_a_node_that_fails_with_what_was_left_there_is_taken_back_though_its_restart_is_over() -> None:
+    """Its host was away until the restart was given up; its unit has failed with the new settings meanwhile."""
+    there = refusing()
+    there.once()
+    there.unreachable.add(FIRST)
+    while there.record:
+        there.once()
+    assert (there.restarted[FIRST].result, there.nodes[FIRST].yml) == ("given_up", NEW)
+    there.restart_policy = RestartPolicy("never")
+    there.unreachable.clear()
+    there.once()
+    assert rules(there)[FIRST] == ["restart_failed"]
+    an_hour(there)
+    without_settings_left_behind(there)
+    left_as_it_was(there, "persistent")
+
+
+def test_what_another_syncd_left_behind_is_its_own_to_take_back() -> None:
+    there = world()
+    node = there.nodes[FIRST]
+    node.yml, node.copy, node.ours, node.active, node.answers = NEW, OLD, NEW, "failed", False
+    assert decided(there)[0] == ["RollBack"]
+    assert decided(there, owner="test/another")[0] == []
+    assert decided(there, owner=None)[0] == []
+
+
+def test_another_change_is_not_put_on_top_of_one_that_was_left_without_proof() -> None:
+    """It is taken back before the restart begins: no allocation is restricted for what could not be written."""
+    there = world()
+    for node in there.nodes.values():
+        node.yml, node.copy, node.ours = NEW, OLD, NEW
+    there.mark, there.change, there.wanted = b"second", "second", OLD + b"second: line\n"
+    there.once()
+    assert (type(there.steps[0]).__name__, there.allocation, there.record) == ("RollBack", Allocation(), None)
+    there.run(200)
+    left_as_it_was(there, "unset")
+    assert [(node.starts, node.yml, node.copy) for node in there.nodes.values()] == [(1, there.wanted, None)] * 3
+
+
+def test_a_copy_that_stands_in_the_way_holds_the_restart_before_it_begins() -> None:
+    """Killed between the copy and the edit, and then a person edits the file: that edit would be lost with ours."""
+    foreign = OLD + b"a.person: line\n"
+    there = world("persistent", (4,))
+    there.once()
+    there.nodes[FIRST].yml = foreign
+    while there.record:
+        there.once()
+    there.asked = there.now
+    done = len(there.steps)
+    there.run(200)
+    assert rules(there)[FIRST] == ["copy_in_the_way"]
+    (text,) = [hold.text for hold in there.holds if hold.rule == "copy_in_the_way"]
+    assert "move the copy /etc/elasticsearch/elasticsearch.yml.syncd-before away" in text
+    assert FIRST not in {step.record.node for step in there.steps[done:] if isinstance(step, BeginRestart)}
+    there.nodes[FIRST].copy = None
+    there.run(200)
+    left_as_it_was(there, "persistent")
+    assert there.nodes[FIRST].ran == foreign + NEW.removeprefix(OLD)
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_supervision() -> None:
+    """The last step lies an hour ahead by it: what is seen since counts all the same."""
+    there = refusing()
+    while not there.nodes[FIRST].starts:
+        there.once()
+    there.now -= timedelta(hours=1)
+    there.nodes[FIRST].begun -= timedelta(hours=1)
+    there.run(10)
+    assert (there.nodes[FIRST].starts, there.nodes[FIRST].ran) == (2, OLD)
+
+
 # --- restarts that a person asked for
 
 

@@ -301,6 +301,28 @@ def test_what_goes_on_failing_to_take_a_node_back_does_not_keep_its_shards_waiti
     assert decided(soon)[0] == ["RollBack"]
 
 
+def test_what_keeps_failing_to_give_up_does_not_keep_allocation_restricted() -> None:
+    """Its settings cannot be put back, say for a full disk: that is tried again, and the shards wait no longer."""
+    there = opened(now=START + timedelta(minutes=20), **EDITED)
+    there.nodes[NAMES[1]].active = "failed"
+    assert decided(there) == (["RollBack", "EndRestart"], ["peers_fine"])
+    there.now = WEEK
+    assert decided(there)[0] == ["FreeAllocation", "RollBack", "EndRestart"]
+    there.persistent.clear()
+    assert decided(there)[0] == ["RollBack", "EndRestart"]
+    there.nodes[FIRST].copy = None
+    assert decided(there)[0] == ["EndRestart"], "there is nothing to put back"
+
+
+def test_what_was_seen_before_the_clock_was_set_back_is_not_judged_by_it() -> None:
+    hour = timedelta(hours=1)
+    there = opened(now=START + hour, acted=START + hour, **STARTED, active="failed", member=False)
+    before = there.look()
+    there.now = START
+    assert restart_steps(there.policy, before, {}, there.now)[0] == []
+    assert decided(there)[0] == ["NoteFault", "RollBack"]
+
+
 def test_a_fault_that_is_found_after_long_does_not_free_the_shards_while_the_node_is_taken_back() -> None:
     there = opened(now=WEEK, **STARTED, overridden=True)
     there.persistent.clear()

@@ -11,10 +11,10 @@
 Every arrow may be cut by a crash, and found half done by a process that knows nothing of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from syncd.core.bundle import content_digest
-from syncd.core.model import FreeAllocation, Known, Need, RestartNode, RollBack, Step, Unknown
+from syncd.core.model import FreeAllocation, Hold, Known, Need, RestartNode, RollBack, Step, Unknown
 from syncd.core.restarts.stopping import unsafe
 from syncd.core.restarts.takeback import fault, take_back, taken_back
 from syncd.core.restarts.underway import (
@@ -42,15 +42,20 @@ def go_on(case: Open) -> Decision:
         )
     if case.policy.owner != case.cluster.owner:
         return wait(case, "other_owner", f"its restart is open ({begun_by(case)}): whoever keeps the cluster ends it")
-    if is_stale(case.seen, case.node):
+    if is_stale(case.seen, case.node, case.now):
         return looking(case.name)
     steps, found = _judged(case)
-    if case.overdue and (not steps or (not case.member and all(isinstance(step, RollBack) for step in steps))):
+    if case.overdue and (not steps or _only_mends(case, steps[0])):
         # whatever it waits for: the shards of a node that stays away are to be made elsewhere, as after any other loss;
         # first, since what takes the node back may go on failing (its disk is full, say)
         text = f"{case.name} has been away for {lasted(case)}: its shards wait no longer"
         steps = [FreeAllocation(case.record, text), *steps]
     return steps, found
+
+
+def _only_mends(case: Open, first: Step) -> bool:
+    """Whether what is done first neither stops a node that serves nor ends the restart, and may fail again and again."""
+    return isinstance(first, RollBack) and (not case.member or not first.start)
 
 
 def _judged(case: Open) -> Decision:
@@ -76,7 +81,7 @@ def _not_restarted(case: Open) -> Decision:
 
 def _prepare(case: Open) -> Decision:
     if case.member and case.late and case.cluster.allocation == case.record.allocation:
-        return end(case, "given_up", f"it could not be restarted for {lasted(case)}, and allocation is back"), []
+        return _give_up(case, f"it could not be restarted for {lasted(case)}, and allocation is back", ())
     preparation = _preparation(case)
     if preparation is None:
         return end(case, "given_up", "it is no longer needed as it was begun; nothing was restarted for it"), []
@@ -84,7 +89,7 @@ def _prepare(case: Open) -> Decision:
         return _cannot(case)  # it was tried again after all that time
     held = unsafe(case)
     if case.late and any(hold.rule != "shards_unknown" for hold in held):
-        return end(case, "given_up", f"it could not be restarted safely for {lasted(case)}"), list(held)
+        return _give_up(case, f"it could not be restarted safely for {lasted(case)}", held)
     return ([], list(held)) if held else ([*preparation, _restart(case)], [])
 
 
@@ -109,6 +114,16 @@ def _restart(case: Open) -> RestartNode:
     why = case.need.why if case.need else f"what was put into its elasticsearch.yml for change {case.record.change}"
     peers = frozenset(node.name for node in case.policy.nodes if node.name != case.name) if case.member else None
     return RestartNode(case.name, case.record.invocation, case.record.started, why, peers)
+
+
+def _give_up(case: Open, text: str, held: Sequence[Hold]) -> Decision:
+    """End it untried. What was written is taken back first: it would wait on disk for a power cut."""
+    ended = end(case, "given_up", text)
+    if case.disk != "wanted" or not isinstance(case.yml, Known) or case.yml.value.copy is None:
+        return ended, list(held)
+    if not case.member or case.active != "active":
+        return take_back(case, text)
+    return [RollBack(case.name, case.record.yml, case.invocation, text, start=False), *ended], list(held)
 
 
 def _cannot(case: Open) -> Decision:

@@ -151,14 +151,20 @@ class Open:
         return self.unit.at - timedelta(seconds=self.unit.value.age)
 
 
-def is_stale(seen: Observed, node: NodeSeen | None) -> bool:
-    """Whether what was seen of the cluster or the node is from before the last step of this very process."""
+def is_stale(seen: Observed, node: NodeSeen | None, now: datetime) -> bool:
+    """Whether what was seen of the cluster or the node is from before the last step of this very process.
+
+    Where that step is yet to come, the clock was set back since: by it, whatever is yet to come is from before, too.
+    """
     parts: list[Seen[object]] = [seen.cluster]
     if node is not None:
         parts += [node.site, node.process]
     if node is not None and isinstance(node.site, Known):
         parts += [node.site.value.yml, node.site.value.unit]
-    return seen.acted is not None and any(not isinstance(p, Unknown) and p.at <= seen.acted for p in parts)
+    if seen.acted is None:
+        return False
+    times = [part.at for part in parts if not isinstance(part, Unknown)]
+    return any(at <= seen.acted if seen.acted <= now else at > now for at in times)
 
 
 def looking(subject: str) -> Decision:
