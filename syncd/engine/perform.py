@@ -58,8 +58,12 @@ class Performer:
     def perform(self, step: Step) -> Outcome:
         """What came of the step; errors of ours become a failed outcome."""
         if not self._world.permit.valid():
-            return Outcome(step, "skipped", "standby", "the permit was lost before this step", now())
+            return _without_permit(step)
         try:
+            if isinstance(step, BeginRestart | RestartNode):
+                self._as_planned(step)
+                if not self._world.permit.valid():  # the answer may have taken as long as a permit lasts
+                    return _without_permit(step)
             return self._carry_out(step)
         except SyncdError as error:
             return Outcome(step, "failed", error.rule, str(error), now())
@@ -109,8 +113,6 @@ class Performer:
             host.remove(step.path, step.expect, deadline)
 
     def _on_host(self, step: HostStep) -> None:
-        if isinstance(step, RestartNode):
-            self._as_planned(step)
         perform_on_host(self._world, step, Deadline.after(self._seconds(step)))
 
     def _seconds(self, step: HostStep) -> float:
@@ -142,7 +144,6 @@ class Performer:
         es = self._world.elasticsearch
         match step:
             case BeginRestart():
-                self._as_planned(step)
                 es.begin_restart(step.record, deadline)
             case FreeAllocation():
                 es.free_allocation(step.record, deadline)
@@ -157,6 +158,10 @@ class Performer:
             return
         if text := changed(step, self._world.elasticsearch.cluster(self._deadline())):
             raise ClusterError("cluster_changed", text, where=step.node, cure="Nothing was stopped; syncd looks again")
+
+
+def _without_permit(step: Step) -> Outcome:
+    return Outcome(step, "skipped", "standby", "the permit was lost before this step", now())
 
 
 def _log_position(host: Host, path: str, deadline: Deadline) -> LogPosition | None:

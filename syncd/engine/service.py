@@ -1,6 +1,5 @@
 """A node's service: as systemd tells and does it, or by the operator's own commands."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -16,6 +15,16 @@ _STARTED = ("InactiveExitTimestampMonotonic", "ExecMainStartTimestampMonotonic")
 _PROPERTIES = ",".join(("LoadState", "ActiveState", "SubState", "InvocationID", *_STARTED))
 _SHOW = f'systemctl show --property={_PROPERTIES} -- "$1" && cat /proc/uptime'
 """Both in one breath, or the age of a start would be off by what lies between."""
+_ANOTHER, _INVOCATION = 75, b"InvocationID="
+"""How the command below ends, and what it says, where the unit was started by somebody else."""
+_IF_EXPECTED = (
+    'now=$(systemctl show --property=InvocationID -- "$1") || exit; now=${{now#InvocationID=}}; '
+    'case "$now" in "$2"|"$3") ;; *) echo "InvocationID=$now"; exit 75;; esac; {first}shift 3; exec "$@"'
+)
+"""$1 is the unit, $2 and $3 are the starts that are expected, what follows is done then and only then. systemctl has no such
+condition of its own. A systemd that knows no InvocationID shows nothing, or nothing after the name."""
+_RESET = 'systemctl reset-failed -- "$1" 2>/dev/null; '
+"""It fails where nothing has failed."""
 _ACTIVE: dict[str, Active] = {
     "active": "active",
     "reloading": "active",
@@ -64,11 +73,11 @@ def look_at_unit(host: Host, service: Service, deadline: Deadline) -> UnitState:
 def restart(host: Host, service: Service, expect_invocation: str, deadline: Deadline) -> None:
     """Restart it without waiting, if it is still the start that was expected.
 
-    systemctl has no such condition of its own, so it is looked at right before. Raises HostError `unit_changed` when
-    somebody else has started it meanwhile, `unit_refused` when the command fails.
+    Compared and restarted in one command on the host: whoever stood still in between, with the permit lost meanwhile,
+    restarts nothing. Raises HostError `unit_changed` when somebody else has started it, `unit_refused` when the command
+    fails.
     """
-    _expect(host, service, (expect_invocation,), deadline)
-    _restart(host, service, deadline)
+    _restart(host, service, (expect_invocation,), deadline)
 
 
 def start_again(host: Host, service: Service, expect_invocation: str, deadline: Deadline) -> None:
@@ -77,21 +86,23 @@ def start_again(host: Host, service: Service, expect_invocation: str, deadline: 
     systemd may forget the InvocationID of a failed unit together with the failure, so none is no other one.
     Raises HostError as `restart` does.
     """
-    _expect(host, service, (expect_invocation, ""), deadline)
-    if not service.restart:
-        with suppress(HostError):  # whoever may not do it may still start the unit
-            host.run(
-                ("systemctl", "reset-failed", "--", service.unit), b"", _OUTPUT, deadline
-            )  # fails if it did not fail
-    _restart(host, service, deadline)
+    _restart(host, service, (expect_invocation, ""), deadline, first="" if service.restart else _RESET)
 
 
-def _restart(host: Host, service: Service, deadline: Deadline) -> None:
-    argv = service.restart or ("systemctl", "restart", "--no-block", "--", service.unit)
+def _restart(host: Host, service: Service, expected: tuple[str, ...], deadline: Deadline, first: str = "") -> None:
+    command = service.restart or ("systemctl", "restart", "--no-block", "--", service.unit)
+    argv = command
+    if service.status:
+        _expect(host, service, expected, deadline)  # it counts no starts
+    else:
+        script = _IF_EXPECTED.format(first=first)
+        argv = ("sh", "-c", script, "sh", service.unit, expected[0], expected[-1], *command)
     done = host.run(argv, b"", _OUTPUT, deadline)
+    if done.exit_code == _ANOTHER and done.stdout.startswith(_INVOCATION):
+        raise _another(service, done.stdout.decode("utf-8", "replace").strip().partition("=")[2], expected)
     if done.exit_code:
         cure = "Let the user that syncd works as run this command (transport.become, or service.restart)"
-        text = f"`{' '.join(argv)}` ended with {done.exit_code}: {_said(done)}"
+        text = f"`{' '.join(command)}` ended with {done.exit_code}: {_said(done)}"
         raise HostError("unit_refused", text, where=service.unit, cure=cure)
 
 
@@ -103,8 +114,12 @@ def expect_start(host: Host, service: Service, invocation: str, deadline: Deadli
 def _expect(host: Host, service: Service, expected: tuple[str, ...], deadline: Deadline) -> None:
     there = look_at_unit(host, service, deadline)
     if there.invocation not in expected:
-        text = f"somebody else has started it: its InvocationID is {there.invocation}, not {expected[0] or 'unset'}"
-        raise HostError("unit_changed", text, where=service.unit, cure="Nothing was done; syncd looks again")
+        raise _another(service, there.invocation, expected)
+
+
+def _another(service: Service, invocation: str, expected: tuple[str, ...]) -> HostError:
+    text = f"somebody else has started it: its InvocationID is {invocation or 'unset'}, not {expected[0] or 'unset'}"
+    return HostError("unit_changed", text, where=service.unit, cure="Nothing was done; syncd looks again")
 
 
 def _own_status(host: Host, service: Service, deadline: Deadline) -> Active:

@@ -183,11 +183,13 @@ class KnifeHost:
         return CommandResult(0, b"", b"")
 
     def _systemctl(self, argv: Sequence[str]) -> CommandResult:
-        if argv[0] == "sh":
+        if "restart" not in argv:
             return CommandResult(0, self.unit.show(), b"")
-        if "restart" in argv:
-            with self.knife.change():
-                self.unit.restart()
+        expected = argv[5:7]
+        if self.unit.invocation not in expected:
+            return CommandResult(75, f"InvocationID={self.unit.invocation}\n".encode(), b"")
+        with self.knife.change():
+            self.unit.restart()
         return CommandResult(0, b"", b"")
 
     def close(self) -> None:

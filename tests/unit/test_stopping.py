@@ -10,6 +10,7 @@ import pytest
 from syncd.core.model import (
     Allocation,
     BeginRestart,
+    ClusterState,
     NodeName,
     Outcome,
     RestartNode,
@@ -94,6 +95,45 @@ def test_a_node_is_not_stopped_on_old_news(bench: Bench, change: str) -> None:
     {**CHANGES, **LATER}[change](bench)
     outcome = perform(bench, restart)
     assert (outcome.rule, bench.hosts[FIRST].unit.starts) == ("cluster_changed", 1)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_permit_that_is_lost_while_the_cluster_is_asked_stops_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The answer may take as long as a Lease lasts: another process holds it then."""
+    begin, restart = steps(bench)
+    bench.es.restart = begin.record if number else None
+    asked = bench.es.cluster
+
+    def late(deadline: Deadline) -> ClusterState:
+        bench.permit.held = False
+        return asked(deadline)
+
+    monkeypatch.setattr(bench.es, "cluster", late)
+    outcome = perform(bench, (begin, restart)[number])
+    assert (outcome.result, outcome.rule) == ("skipped", "standby")
+    assert (bench.es.allocation, bench.hosts[FIRST].unit.starts) == (Allocation(), 1)
+
+
+def test_a_node_that_the_next_holder_has_restarted_is_not_restarted_once_more(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This process stood still after any of its commands, and the other one went on meanwhile."""
+    begin, restart = steps(bench)
+    assert perform(bench, begin).result == "done"
+    host = bench.hosts[FIRST]
+    run = host.run
+
+    def stalled(argv: Sequence[str], stdin: bytes, limit: int, deadline: Deadline) -> CommandResult:
+        done = run(argv, stdin, limit, deadline)
+        if host.unit.starts == 1:
+            host.unit.restart()
+        return done
+
+    monkeypatch.setattr(host, "run", stalled)
+    perform(bench, restart)
+    assert host.unit.starts == 2
 
 
 def test_a_node_that_is_down_is_started_whatever_the_cluster_says(bench: Bench) -> None:
