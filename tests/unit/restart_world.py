@@ -151,6 +151,9 @@ class RestartWorld:
     unreachable: set[NodeName] = field(default_factory=set)
     """Nodes whose hosts cannot be looked at."""
 
+    missing: int = 0
+    """Replicas that are not there, though all nodes are."""
+
     def __post_init__(self) -> None:
         self.nodes = {name: Node(name) for name in NAMES[: self.size]}
 
@@ -225,8 +228,8 @@ class RestartWorld:
             return Unknown("es_unreachable", "connection refused", self.now)
         away = self.size - len(members)
         state = ClusterState(
-            "uuid", "onprem", "yellow" if away else "green", self.master, members, "trial", OWNER,
-            allocation=self.allocation, shards=Shards(unassigned=away), restart=self.record,
+            "uuid", "onprem", "yellow" if away or self.missing else "green", self.master, members, "trial", OWNER,
+            allocation=self.allocation, shards=Shards(unassigned=away + self.missing), restart=self.record,
             restarted=dict(self.restarted), sole_copies={},
             processes={name: self._started(self.nodes[name]) for name in members},
         )  # fmt: skip

@@ -367,6 +367,25 @@ def test_what_was_seen_before_the_last_step_is_not_judged() -> None:
     assert rules(there)[FIRST] == ["restart_under_way"]
 
 
+def test_replicas_that_are_missing_since_it_was_begun_hold_the_stop_and_not_for_ever() -> None:
+    """While allocation is restricted a new index gets no replica: allocation is freed in the end, and it is begun anew."""
+    there = world("persistent", (2 * 2 + 1,))
+    there.once()
+    there.missing = 2
+    assert decided(there)[0] == []
+    assert "2 shards are unassigned, 0 were" in decided(there)[1]["recovered"]
+    while there.record:
+        there.once()
+        assert there.nodes[FIRST].starts == 0
+    assert there.now - START < timedelta(minutes=16)
+    assert (there.restarted[FIRST].result, there.nodes[FIRST].yml) == ("given_up", OLD)
+    assert there.allocation == Allocation("all", "persistent")
+    there.missing = 0
+    there.run(100)
+    left_as_it_was(there, "persistent")
+    assert [node.starts for node in there.nodes.values()] == [1, 1, 1]
+
+
 # --- what a restart that ended without proof leaves behind
 
 

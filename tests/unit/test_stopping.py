@@ -53,7 +53,12 @@ def recovers(bench: Bench) -> None:
     bench.es.health, bench.es.shards = "yellow", Shards(initializing=1)
 
 
+def loses_replicas(bench: Bench) -> None:
+    bench.es.health, bench.es.shards = "yellow", Shards(unassigned=12)
+
+
 CHANGES: dict[str, Callable[[Bench], object]] = {
+    "replicas are missing": loses_replicas,
     "another node has left": lambda bench: leaves(bench, OTHERS[1]),
     "the node itself has left": lambda bench: leaves(bench, FIRST),
     "a primary is missing": lambda bench: setattr(bench.es, "health", "red"),
@@ -95,6 +100,13 @@ def test_a_node_is_not_stopped_on_old_news(bench: Bench, change: str) -> None:
     {**CHANGES, **LATER}[change](bench)
     outcome = perform(bench, restart)
     assert (outcome.rule, bench.hosts[FIRST].unit.starts) == ("cluster_changed", 1)
+
+
+def test_replicas_that_were_missing_before_forbid_nothing(bench: Bench) -> None:
+    loses_replicas(bench)
+    begin, restart = steps(bench)
+    begin = replace(begin, record=replace(begin.record, unassigned=12))
+    assert [perform(bench, step).result for step in (begin, restart)] == ["done", "done"]
 
 
 @pytest.mark.parametrize("number", [0, 1])

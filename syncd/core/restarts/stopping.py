@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from syncd.core.model import BeginRestart, ClusterState, Hold, Need, RestartNode
+from syncd.core.model import BeginRestart, ClusterState, Hold, Need, RestartNode, RestartRecord
 from syncd.core.restarts.rules import SAFETY, Case, holds, unwell
 from syncd.core.restarts.underway import Open
 
@@ -11,7 +11,23 @@ _WHILE_DOWN = frozenset({"peers_fine", "trust_file_there"})
 
 def unsafe(case: Open) -> tuple[Hold, ...]:
     """What forbids it. A node that is down already is started."""
-    return _held(case, {name for name, _ in SAFETY} if case.member else _WHILE_DOWN)
+    if not case.member:
+        return _held(case, _WHILE_DOWN)
+    return (*_held(case, {name for name, _ in SAFETY}), *_worse(case))
+
+
+def _worse(case: Open) -> tuple[Hold, ...]:
+    """Replicas that are missing since it was begun: the node may have the only copy of theirs.
+
+    While allocation is restricted none is made, also of an index that is new: then the restart is given up in the end, and
+    begun anew when they are there.
+    """
+    more = _more_unassigned(case.record, case.cluster)
+    if more is None:
+        return ()
+    until = case.record.at + case.policy.restart.join_timeout
+    text = f"{more}; lifted when they are back, else it is given up at {until:%H:%M:%S}Z, and begun again later"
+    return (Hold(case.name, "recovered", f"its restart is open: {text}", until),)
 
 
 def unsafe_back(case: Open) -> tuple[Hold, ...]:
@@ -39,8 +55,18 @@ def changed(step: BeginRestart | RestartNode, cluster: ClusterState) -> str | No
         return "the cluster has no master now"
     if isinstance(step, RestartNode) and (other := _of_another(step, cluster)):
         return other
+    begun = step.record if isinstance(step, BeginRestart) else cluster.restart
+    if begun and (worse := _more_unassigned(begun, cluster)):
+        return worse
     # tasks are pending for a moment after our own request
     return unwell(replace(cluster, shards=replace(cluster.shards, pending=0)))
+
+
+def _more_unassigned(record: RestartRecord, cluster: ClusterState) -> str | None:
+    there = cluster.shards.unassigned
+    if there <= record.unassigned:
+        return None
+    return f"{there} shards are unassigned, {record.unassigned} were when the restart was begun"
 
 
 def _of_another(step: RestartNode, cluster: ClusterState) -> str | None:
