@@ -59,7 +59,8 @@ def make_plan(seen: Observed, policy: Policy, now: datetime, fresh: MarkerSource
     holds = _past(seen)
     policy, seen, past = leave.without_the_dead(policy, seen, seen.remembered)
     carried = carry_out(past, policy, seen, now)
-    memory = leave.note_left(seen, history.note_restarts(carried.memory, seen, now), now)
+    kept, back = leave.without_the_returned(policy, seen, carried.memory)
+    memory = leave.note_left(policy, seen, history.note_restarts(kept, seen, now), now)
     parts: dict[Context, Part] = {}
     for context in Context:
         view = policy.within(context), seen.within(context), memory.within(context)
@@ -80,6 +81,7 @@ def make_plan(seen: Observed, policy: Policy, now: datetime, fresh: MarkerSource
     holds += [hold for part in parts.values() for hold in part.holds]
     holds += [hold for _, room_holds in rooms for hold in room_holds]
     holds += [
+        *back,
         *owner_holds,
         *credential.differing(seen),
         *_left_behind(policy, memory, trust),
@@ -97,7 +99,7 @@ def make_plan(seen: Observed, policy: Policy, now: datetime, fresh: MarkerSource
         memory=None if isinstance(seen.memory, Unknown) else leave.note_gone(policy, seen, memory, trust),
         wake_at=min((hold.until for hold in holds if hold.until and hold.until > now), default=None),
     )
-    return _braked(plan, seen, policy, carried.memory, now)
+    return _braked(plan, seen, policy, kept, now)
 
 
 def _restarts(
@@ -161,13 +163,23 @@ def _other_owner(policy: Policy, owner: str) -> Hold:
 
 def _left_behind(policy: Policy, memory: Memory, trust: Mapping[Context, TrustPlan]) -> Iterable[Hold]:
     """Certificates of remotes that the configuration no longer has: deleting trust by a config edit is not done."""
-    aliases = {remote.alias for remote in policy.remotes} | {forgotten.alias for forgotten in memory.forgotten}
-    claims = {claim for part in trust.values() for each in part.claims.values() for claim in each}
-    left = {(claim.alias, claim.cert.short) for claim in claims if claim.alias and claim.alias not in aliases}
+    accounted = policy.pairs | {(forgotten.alias, forgotten.context) for forgotten in memory.forgotten}
+    aliases = {remote.alias for remote in policy.remotes}
+    claims = {(context, claim) for context, part in trust.items() for each in part.claims.values() for claim in each}
+    left = {
+        (claim.alias, claim.cert.short)
+        for context, claim in claims
+        if claim.alias and (claim.alias, context) not in accounted
+    }
     for alias, short in sorted(left):
         text = (
             f"{short} came from {alias}, which the configuration no longer has; syncd forget {alias} leaves it for good"
         )
+        if alias in aliases:
+            text = (
+                f"{short} came from {alias} by another security model than the configuration has now; "
+                f"syncd forget {alias} leaves that model for good, and nothing else of it"
+            )
         yield Hold(alias, "remote_removed", text)
 
 

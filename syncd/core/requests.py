@@ -132,22 +132,23 @@ def _changes(memory: Memory, policy: Policy, seen: Observed, now: datetime) -> d
 
 def _forget(memory: Memory, request: Request, policy: Policy, seen: Observed) -> tuple[Memory, str]:
     alias = Alias(request.argument)
-    if alias in {remote.alias for remote in policy.remotes}:
-        raise _NotDone(f"{alias} is in the configuration: take it out of there first")
+    configured = {context for name, context in policy.pairs if name == alias}
     known = {record.context for record in memory.cas if record.alias == alias and record.origin != "left"}
-    contexts = known or _dialed_by(alias, seen)
+    contexts = known - configured if configured else known or _dialed_by(alias, seen)
+    if configured and not contexts:
+        raise _NotDone(f"{alias} is in the configuration: take it out of there first")
     if not contexts:
         raise _NotDone(f"nothing is known of a remote {alias}")
     new = tuple(Forgotten(alias, context, request.at) for context in sorted(contexts))
     kept = tuple(old for old in memory.forgotten if old.alias != alias)
-    return replace(
-        memory, forgotten=kept + new
-    ), f"{alias} is being left: settings, credential, trust and, last, the file"
+    what = "settings, credential, trust and, last, the file"
+    if configured:
+        what = "the trust of the model that it had before, and the file if nothing else is in it. Nothing else of it"
+    return replace(memory, forgotten=kept + new), f"{alias} is being left: {what}"
 
 
 def _dialed_by(alias: Alias, seen: Observed) -> set[Context]:
-    links = (node.links[alias] for node in seen.nodes.values() if alias in node.links)
-    return {Context.REMOTE_CLUSTER_CLIENT if link.has_credential else Context.TRANSPORT for link in links}
+    return {node.links[alias].context for node in seen.nodes.values() if alias in node.links}
 
 
 def _forget_node(memory: Memory, request: Request, seen: Observed) -> tuple[Memory, str]:

@@ -349,7 +349,7 @@ _RESTARTS = (
     Defence("test_what_could_not_be_remembered_is_remembered_as_soon_as_it_can_be",
             "syncd/engine/act.py", "if write := eck_write(outcome):", "if write := None:"),
     Defence("test_nothing_is_taken_out_only_because_the_configuration_lacks_it",
-            "syncd/core/nodes/settings.py", "if not may_be_used(forgotten.alias, seen)} - used",
+            "syncd/core/nodes/settings.py", "if not may_be_used(forgotten, policy, seen)} - used",
             "} | set(Context) - used"),
     Defence("test_with_another_remote_in_the_same_file_it_is_what_the_files_hold_that_counts",
             "syncd/core/nodes/leave.py", "return not any(record.alias == forgotten.alias",

@@ -27,8 +27,10 @@ from syncd.core.model import (
     NodeSeen,
     Observed,
     OwnTrust,
+    Plan,
     Policy,
     ProofState,
+    PutFile,
     PutSecret,
     Reloaded,
     ReloadSecure,
@@ -44,9 +46,10 @@ from syncd.core.model import (
 from syncd.core.nodes import leave
 from syncd.core.nodes.secrets import secret_steps
 from syncd.core.nodes.settings import needs
-from syncd.core.plan import after_keystores
+from syncd.core.plan import after_keystores, make_plan
 from syncd.core.requests import carry_out
 from syncd.core.trustfile.desired import judge_published, node_claims
+from tests.fakes.eck_side import fresh
 from tests.unit.test_settings import (
     ALIAS,
     BARE,
@@ -244,8 +247,8 @@ class TestLeaving:
     def test_its_cas_retire_only_when_no_node_knows_the_alias(self) -> None:
         record = CaRecord(ECK.cert.fingerprint, ALIAS, "CN=x", ECK.cert.key, None, NOW, "eck", NOW)
         memory = replace(FORGOTTEN, cas=(record,))
-        assert leave.note_left(world(linked(node()), node(NAMES[1])), memory, NOW) == memory
-        assert leave.note_left(world(), memory, NOW).cas[0].retired_at == NOW
+        assert leave.note_left(policy(""), world(linked(node()), node(NAMES[1])), memory, NOW) == memory
+        assert leave.note_left(policy(""), world(), memory, NOW).cas[0].retired_at == NOW
 
     def test_what_nothing_is_left_of_is_forgotten_whole(self) -> None:
         gone = {CLIENT: Absent(NOW), TRANSPORT: Absent(NOW)}
@@ -270,6 +273,95 @@ class TestLeaving:
         one = replace(seen.nodes[NAMES[0]], files=holding("absent").files)
         there = replace(seen, nodes={**seen.nodes, NAMES[0]: one})
         assert leave.note_gone(left, there, FORGOTTEN, {CLIENT: TrustPlan(shared)}).forgotten == ()
+
+
+class TestPutBack:
+    """A remote that is in the configuration again is left no longer, whatever a person asked for before."""
+
+    def plan(self, memory: Memory) -> Plan:
+        owned = replace(KEYED, owner="me")
+        text = BARE + f"xpack.security.remote_cluster_client.ssl.certificate_authorities: [{PATHS[CLIENT]}]\n"
+        every = [holding("wanted", n, text=text, named=frozenset(PATHS.values())) for n in (0, 1)]
+        seen = replace(keyed(*(linked(each) for each in every)), memory=Known(memory, NOW), reloads=READ)
+        return make_plan(seen, owned, NOW, fresh)
+
+    def test_nothing_of_it_is_taken_away_again_and_that_is_told(self) -> None:
+        plan = self.plan(FORGOTTEN)
+        assert not [step for step in plan.now if isinstance(step, RemoveRemote | RemoveSecret)]
+        assert not [step for step in plan.now if isinstance(step, PutFile) and step.removed]
+        told = [hold for hold in plan.holds if hold.rule == "put_back"]
+        assert [hold.subject for hold in told] == [ALIAS]
+        assert f"cluster.remote.{ALIAS}.*" in told[0].text
+        assert plan.memory
+        assert not plan.memory.forgotten
+        assert "put_back" not in {hold.rule for hold in self.plan(plan.memory).holds}, "it is told once"
+
+    def test_its_cas_that_the_files_still_hold_are_its_own_again(self) -> None:
+        """Also while its source cannot be read: else they would go as proven unneeded, which only a wish had made them."""
+        plan = self.plan(FORGOTTEN)
+        assert plan.memory
+        assert [record.retired_at for record in plan.memory.cas] == [None]
+        claims = plan.trust[CLIENT].claims[NAMES[0]]
+        assert [(claim.cert, claim.alias, claim.origin) for claim in claims] == [(ECK.cert, ALIAS, "eck")]
+
+    def test_another_remote_that_is_left_goes_on_being_left(self) -> None:
+        other = Forgotten(Alias("eck-old"), CLIENT, NOW)
+        memory, holds = leave.without_the_returned(KEYED, world(), replace(FORGOTTEN, forgotten=(other,)))
+        assert (memory.forgotten, holds) == ((other,), [])
+
+
+def by_certificate(memory: Memory = FORGOTTEN) -> Memory:
+    """The same, of the certificate model."""
+    cas = tuple(replace(record, context=TRANSPORT) for record in memory.cas)
+    return replace(memory, cas=cas, forgotten=tuple(replace(f, context=TRANSPORT) for f in memory.forgotten))
+
+
+class TestFromOneModelToTheOther:
+    """The alias goes on by API keys, and its certificate model is left: nothing but that model's trust is taken away."""
+
+    def seen(self, *, switched: bool = True) -> Observed:
+        text = BARE.replace('"certs/ca.crt"', f'"certs/ca.crt", "{PATHS[TRANSPORT]}"')
+        every = [holding("wanted", n, text=text, named=frozenset(PATHS.values())) for n in (0, 1)]
+        return keyed(*(linked(each, credential=switched or each.name != NAMES[1]) for each in every))
+
+    def test_what_trusted_it_before_is_told(self) -> None:
+        memory = replace(by_certificate(), forgotten=(), cas=(replace(RETIRED, retired_at=None, context=TRANSPORT),))
+        seen = replace(self.seen(), memory=Known(memory, NOW))
+        plan = make_plan(seen, replace(KEYED, owner="me"), NOW, fresh)
+        (hold,) = [hold for hold in plan.holds if hold.rule == "remote_removed"]
+        assert (hold.subject, ECK.cert.short in hold.text, f"syncd forget {ALIAS}" in hold.text) == (ALIAS, True, True)
+        forgotten, answer = asked("forget", ALIAS, seen, memory, KEYED)
+        assert forgotten.forgotten == (Forgotten(ALIAS, TRANSPORT, NOW),)
+        assert "nothing was done" not in answer
+
+    def test_settings_and_credential_are_the_other_models_and_stay(self) -> None:
+        assert leave.leaving_steps(KEYED, self.seen(), by_certificate()) == ([], [])
+
+    def test_its_cas_retire_in_that_models_files_only(self) -> None:
+        cas = tuple(replace(RETIRED, retired_at=None, context=context) for context in Context)
+        memory = leave.note_left(KEYED, self.seen(), replace(by_certificate(), cas=cas), NOW)
+        assert {record.context: record.retired_at for record in memory.cas} == {CLIENT: None, TRANSPORT: NOW}
+
+    def test_nothing_goes_while_a_node_still_dials_by_it_and_that_is_told_with_the_node(self) -> None:
+        seen = self.seen(switched=False)
+        memory = replace(by_certificate(), cas=(replace(RETIRED, retired_at=None, context=TRANSPORT),))
+        steps, holds = leave.leaving_steps(KEYED, seen, memory)
+        assert (steps, [(hold.subject, hold.rule) for hold in holds]) == ([], [(ALIAS, "leaving")])
+        assert NAMES[1] in holds[0].text
+        assert NAMES[0] not in holds[0].text
+        assert leave.note_left(KEYED, seen, memory, NOW) == memory
+        assert not [need for need in needs(KEYED, seen, memory, NOW)[0].values() if need.unnamed]
+
+    def test_the_name_in_elasticsearch_yml_goes_once_all_nodes_dial_by_the_other(self) -> None:
+        found, _ = needs(KEYED, self.seen(), by_certificate(), NOW)
+        assert [(name, *need.unnamed) for name, need in found.items()] == [(name, PATHS[TRANSPORT]) for name in NAMES]
+
+    def test_it_is_over_when_that_file_is_gone_though_the_credential_stays(self) -> None:
+        gone = {CLIENT: node().files[CLIENT], TRANSPORT: Absent(NOW)}
+        seen = self.seen()
+        seen = replace(seen, nodes={name: replace(each, files=gone) for name, each in seen.nodes.items()})
+        assert leave.note_gone(KEYED, seen, by_certificate(), {}).forgotten == ()
+        assert leave.note_gone(KEYED, self.seen(), by_certificate(), {}).forgotten == by_certificate().forgotten
 
 
 class TestWhatIsKnownAfterwards:

@@ -128,6 +128,11 @@ class Link:
     has_credential: bool
     """False means that this node would use the transport profile: its keystore was not reloaded."""
 
+    @property
+    def context(self) -> Context:
+        """With which trust this node dials."""
+        return Context.REMOTE_CLUSTER_CLIENT if self.has_credential else Context.TRANSPORT
+
 
 @dataclass(frozen=True, slots=True)
 class Presented:

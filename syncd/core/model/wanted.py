@@ -115,6 +115,11 @@ class Policy:
     """`resource.reload.interval.high` that the nodes should run with; None: it is left alone."""
     restart: RestartPolicy = RestartPolicy()
 
+    @property
+    def pairs(self) -> frozenset[tuple[Alias, Context]]:
+        """Each remote with the trust context that dials it: one alias may go from one to the other."""
+        return frozenset((remote.alias, remote.context) for remote in self.remotes)
+
     def unmanaged(self, members: Iterable[NodeName]) -> list[NodeName]:
         """The members of the cluster that syncd was not told of, by name."""
         return sorted(set(members) - {node.name for node in self.nodes})

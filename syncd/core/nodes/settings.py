@@ -129,7 +129,7 @@ class _Left:
 
 def _left(policy: Policy, seen: Observed, memory: Memory) -> _Left:
     used = {remote.context for remote in policy.remotes}
-    left = {forgotten.context for forgotten in memory.forgotten if not may_be_used(forgotten.alias, seen)} - used
+    left = {forgotten.context for forgotten in memory.forgotten if not may_be_used(forgotten, policy, seen)} - used
     return _Left(frozenset(left - held_by_others(seen, memory) if left else ()), memory.revoked)
 
 
