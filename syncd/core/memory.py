@@ -102,6 +102,15 @@ def note_retired(memory: Memory, alias: Alias, fingerprint: Fingerprint, now: da
     return replace(memory, cas=tuple(cas))
 
 
+def note_kept(memory: Memory, alias: Alias, fingerprint: Fingerprint) -> Memory:
+    """The memory after a CA that was proven unneeded and never taken out is needed again, or no longer proven so."""
+    cas = (
+        replace(record, retired_at=None) if _same(record, alias, fingerprint) and record.retired_at else record
+        for record in memory.cas
+    )
+    return replace(memory, cas=tuple(cas))
+
+
 def note_proofs(memory: Memory, proven: Mapping[NodeName, Sighting | None]) -> Memory:
     """The memory with the evidence that holds now; evidence of ended processes and old files is dropped."""
     current = tuple(sight for _, sight in sorted(proven.items()) if sight is not None)

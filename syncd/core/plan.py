@@ -196,7 +196,8 @@ def _braked(plan: Plan, seen: Observed, policy: Policy, memory: Memory, now: dat
         return plan
     holds = plan.holds if brake in plan.holds else (*plan.holds, brake)
     wake = min((at for at in (plan.wake_at, brake.until) if at), default=None)
-    keep = plan.memory if brake.rule == "paused" else None  # a pause must be able to end: requests are still answered
+    # a pause must be able to end: requests are still answered. What is decided now is decided again after it
+    keep = replace(memory, proofs=plan.memory.proofs) if brake.rule == "paused" and plan.memory else None
     going_on = tuple(step for step in plan.now if _goes_on(step, brake, seen))
     later = tuple((step, brake.rule) for step in plan.now if step not in going_on)
     return replace(plan, now=going_on, later=later, holds=holds, memory=keep, wake_at=wake)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from syncd.core.bundle import content_digest
 from syncd.core.errors import HostError, SourceError
 from syncd.core.java.trust import Rotation
-from syncd.core.memory import ask, dump, parse
+from syncd.core.memory import ask, dump, note_retired, parse
 from syncd.core.model import ClaimCluster, FixOwner, PutFile, Report, Request
 from syncd.demo.pki import EckCa
 from syncd.engine.rings import AGAIN, LATE, PROOF, SOURCE
@@ -388,3 +389,58 @@ def test_a_new_life_makes_up_for_a_reload_that_was_lost_and_the_next_one_knows_t
     life.end()
     assert not bench.es.credentials, "nothing was read again"
     assert "credential_unloaded" not in rules(report)
+
+
+def ask_for(bench: Bench, verb: str, argument: str) -> None:
+    """As a command does it: a request in the stored memory."""
+    memory = ask(parse(bench.store.text or "", "here"), Request("r", verb, argument, "somebody", now()))  # type: ignore[arg-type]  # a verb
+    bench.store.save(dump(memory, "onprem"), str(bench.store.version), Deadline.after(5))
+
+
+def test_a_retirement_is_decided_after_a_pause_and_not_in_it(bench: Bench, syncd: Syncd) -> None:
+    """What stands against it at the end of the pause may be another thing than what did when it was decided."""
+    syncd.turn(4)
+    old = bench.ca
+    bench.publish(old.rekey(now()))
+    syncd.turn(3)
+    ask_for(bench, "pause", (now() + timedelta(hours=4)).isoformat())
+    bench.follow()
+    syncd.turn_until(lambda: any(isinstance(step, PutFile) for step, _ in syncd.report.plan.later))  # type: ignore[union-attr]  # a turn was made
+    report = syncd.turn()
+    assert "paused" in rules(report)
+    assert not [record for record in parse(bench.store.text or "", "here").cas if record.retired_at]
+    bench.overlap = timedelta(hours=24)
+    syncd.end()
+    later = Syncd(bench)
+    ask_for(bench, "resume", "")
+    report = later.turn(4)
+    assert "overlap" in rules(report)
+    assert all(old.cert in bench.on(name) for name in NAMES)
+    later.end()
+
+
+def test_a_retirement_that_was_carried_out_nowhere_is_decided_again_and_one_that_was_is_finished(bench: Bench) -> None:
+    """Put back where it is gone already, an old CA would come and go for as long as one node's file cannot be written."""
+    first = Syncd(bench)
+    first.turn(4)
+    old, new = bench.ca, bench.ca.rekey(now())
+    bench.publish(new)
+    first.turn(3)
+    first.end()
+    memory = parse(bench.store.text or "", "here")
+    retired = note_retired(memory, ALIAS, old.cert.fingerprint, now())
+    bench.store.save(dump(retired, "onprem"), str(bench.store.version), Deadline.after(5))
+    again = Syncd(bench)
+    again.turn(2)
+    assert all(set(bench.on(name)) == {old.cert, new.cert} for name in NAMES), "the remote still presents the old leaf"
+    assert not [record for record in parse(bench.store.text or "", "here").cas if record.retired_at]
+    bench.follow()
+    again.turn_until(lambda: all(bench.on(name) == (new.cert,) for name in NAMES))
+    there = bench.hosts[NAMES[2]].read(FILE, 1_000_000, Deadline.after(5))
+    assert there
+    both = old.cert.pem + new.cert.pem
+    bench.hosts[NAMES[2]].put(FILE, both, OWNER, content_digest(there.content), Deadline.after(5))
+    report = again.turn()
+    assert [step.node for step in report.plan.now if isinstance(step, PutFile)] == [NAMES[2]]
+    assert all(bench.on(name) == (new.cert,) for name in NAMES)
+    again.end()

@@ -140,8 +140,10 @@ def _retire(scene: _Scene) -> tuple[Memory, dict[Fingerprint, tuple[Hold, ...]]]
     remotes = {remote.alias: remote for remote in scene.policy.remotes}
     for record in memory.cas:
         cert = on_nodes.get(record.fingerprint)
-        if not record.superseded_at or record.retired_at or cert is None or record.alias not in remotes:
+        if not record.superseded_at or cert is None or record.alias not in remotes:
             continue
+        if record.retired_at and not _everywhere(cert, scene.seen):
+            continue  # it is leaving: put back where it is gone already, it would come and go
         successor = scene.currents[record.alias].ca
         remote = remotes[record.alias]
         case = retire.Case(
@@ -150,9 +152,16 @@ def _retire(scene: _Scene) -> tuple[Memory, dict[Fingerprint, tuple[Hold, ...]]]
         holds = retire.keeps(case)
         if holds:
             keeping[cert.fingerprint] = keeping.get(cert.fingerprint, ()) + holds
+            memory = history.note_kept(memory, record.alias, cert.fingerprint)
         elif isinstance(scene.seen.memory, Known):
             memory = history.note_retired(memory, record.alias, cert.fingerprint, scene.now)
     return memory, keeping
+
+
+def _everywhere(cert: Cert, seen: Observed) -> bool:
+    """Whether no file that could be read lacks it: then a retirement has not been carried out anywhere."""
+    files = [node.file for node in seen.nodes.values() if not isinstance(node.file, Unknown)]
+    return all(isinstance(file, Known) and cert in file.value.trust.certs for file in files)
 
 
 def _claims(node: NodeSeen, shared: tuple[Claim, ...], memory: Memory) -> tuple[Claim, ...]:
