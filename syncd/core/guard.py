@@ -5,7 +5,7 @@ A step that would break something that works becomes a hold; the other steps go 
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from syncd.core.bundle import Cert, read_trust_file
 from syncd.core.eck.guard import check_mirror, check_resource
@@ -27,6 +27,9 @@ from syncd.core.model import (
     Unknown,
 )
 from syncd.core.restarts.guard import check_restart, of_restart
+
+_LATELY = timedelta(hours=1)
+"""An endpoint that nobody has met for this long is gone, or is met again by what comes next."""
 
 
 def guard(plan: Plan, seen: Observed, now: datetime) -> Plan:
@@ -83,7 +86,7 @@ def check(step: Step, memory: Memory | None, seen: Observed, now: datetime) -> N
     if before <= set(new):
         return
     live = _peers(seen) if step.context is Context.TRANSPORT else ()
-    _no_chain_orphaned((*_live(node, seen), *live), (*before, *node.own), (*new, *node.own), now)
+    _no_chain_orphaned((*_live(node, seen, now), *live), (*before, *node.own), (*new, *node.own), now)
 
 
 def _parsed(step: PutFile) -> tuple[Cert, ...]:
@@ -111,6 +114,13 @@ def _no_chain_orphaned(
             raise UnsafePlan("orphans_chain", text)
 
 
+def _lately(sights: Iterable[Presented], now: datetime) -> Iterable[Presented]:
+    """What each endpoint of a remote presented last: another one's newer leaf says nothing of it. At least the very last."""
+    ordered = sorted(sights, key=lambda sight: sight.at)
+    each = {sight.endpoint: sight for sight in ordered}.values()
+    return [sight for sight in each if now - sight.at < _LATELY or sight is ordered[-1]]
+
+
 def _peers(seen: Observed) -> Iterable[tuple[str, Presented | Unknown]]:
     """What the nodes present to each other, with the same trust."""
     for name, node in seen.nodes.items():
@@ -121,14 +131,13 @@ def _peers(seen: Observed) -> Iterable[tuple[str, Presented | Unknown]]:
             yield name, shown
 
 
-def _live(node: NodeSeen, seen: Observed) -> Iterable[tuple[str, Presented | Unknown]]:
+def _live(node: NodeSeen, seen: Observed, now: datetime) -> Iterable[tuple[str, Presented | Unknown]]:
     """Every chain that a connection of this node may meet: of our remotes and of the others'."""
     for alias, handshake in node.handshakes.items():
         if alias in seen.remotes and isinstance(handshake, Known):
             yield alias, handshake.value
     for alias, remote in seen.remotes.items():
-        if remote.presented:
-            yield alias, max(remote.presented, key=lambda sight: sight.at)
+        yield from ((alias, sight) for sight in _lately(remote.presented, now))
     for (_, alias), stranger in seen.strangers.items():
         if isinstance(stranger, Known):
             yield alias, stranger.value

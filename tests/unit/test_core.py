@@ -14,6 +14,7 @@ from syncd.core.model import (
     Alias,
     Answer,
     CaRecord,
+    ClusterState,
     Context,
     EckWrite,
     FileState,
@@ -38,10 +39,12 @@ from syncd.core.model import (
     RestartWish,
     Sighting,
     Unknown,
+    Verdict,
     Written,
 )
 from syncd.core.proof.loaded import prove
 from syncd.core.proof.loadlog import last_reload, whole_lines
+from syncd.core.trustfile import retire
 from syncd.core.verdict import judge
 from syncd.demo.pki import EckCa
 
@@ -161,6 +164,51 @@ def test_the_guard_protects_what_another_alias_presents() -> None:
     seen = node(OLD, NEW)
     strangers = {(DIALING, Alias("other")): Known(Presented(OLD.leaf(now=NOW).chain, "other:9443", NOW), NOW)}
     assert not guard(put(seen, NEW), world(seen, strangers=strangers), NOW).now
+
+
+@pytest.mark.parametrize(
+    ("pod", "ago", "refused"), [("default-1", 10, True), ("default-1", 70, False), ("default-0", 10, False)]
+)
+def test_the_guard_protects_what_each_endpoint_presented_last_not_only_the_last_one(
+    pod: str, ago: int, refused: bool
+) -> None:
+    """The one that has its new leaf already says nothing of the one that has not; it says all of itself."""
+    seen = node(OLD, NEW)
+    sights = (
+        Presented(OLD.leaf(pod, now=NOW).chain, "eck:9443", NOW - timedelta(minutes=ago)),
+        Presented(NEW.leaf("default-0", now=NOW).chain, "eck:9443", NOW - timedelta(minutes=1)),
+    )
+    remote = replace(world(seen).remotes[ALIAS], presented=sights)
+    guarded = guard(put(seen, NEW), world(seen, remotes={ALIAS: remote}), NOW)
+    assert [hold.rule for hold in guarded.holds] == ["guard_orphans_chain"] * refused
+
+
+@pytest.mark.parametrize(("third", "kept"), [("default-0", True), ("default-2", False)])
+def test_endpoints_are_counted_by_node_and_not_by_certificate(third: str, kept: bool) -> None:
+    """A pod that restarts gets another leaf: a node that nobody has met yet may still live on the old CA."""
+    seen, minutes = node(OLD, NEW), iter((50, 20, 10))
+    sights = tuple(
+        Presented(NEW.leaf(pod, now=NOW).chain, "lb:9443", NOW - timedelta(minutes=next(minutes)))
+        for pod in ("default-0", "default-1", third)
+    )
+    remote = replace(world(seen).remotes[ALIAS], presented=sights, endpoints=Known(3, NOW))
+    old = note_published(Memory(), ALIAS, OLD.cert, NOW, "", DIALING).cas[0]
+    record = replace(old, superseded_at=NOW - timedelta(days=2))
+    cluster = ClusterState("u", "onprem", "green", None, {NAME: ROLES}, "basic", None)
+    whole = world(seen, remotes={ALIAS: remote}, cluster=Known(cluster, NOW))
+    up = (Verdict(NAME, ALIAS, up=True, reason="ok", text=""),)
+    case = retire.Case(
+        record,
+        OLD.cert,
+        NEW.cert,
+        POLICY.remotes[0],
+        POLICY,
+        whole,
+        {NAME: sighting(OLD, NEW)},
+        up,
+        NOW,
+    )
+    assert [hold.rule for hold in retire.keeps(case)] == ["endpoints_unseen"] * kept
 
 
 def test_the_guard_lets_a_person_revoke() -> None:

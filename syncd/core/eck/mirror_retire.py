@@ -90,9 +90,9 @@ def loaded(
 
 
 def latest(sights: Iterable[Shown]) -> Iterable[Shown]:
-    """One for each node: ECK gives a pod's leaf a subject of its own, which stays when the leaf is renewed."""
+    """One for each node."""
     ordered = sorted(sights, key=lambda sight: sight.presented.at)
-    return {sight.presented.leaf.subject or sight.presented.leaf.fingerprint: sight for sight in ordered}.values()
+    return {sight.presented.endpoint: sight for sight in ordered}.values()
 
 
 def _expected(seen: RemoteSeen) -> int | None:

@@ -147,6 +147,11 @@ class Presented:
         """The certificate of the endpoint itself."""
         return self.chain[0]
 
+    @property
+    def endpoint(self) -> str:
+        """Which of several presented it: ECK gives a pod's leaf a subject of its own, which stays when it is renewed."""
+        return self.leaf.subject or self.leaf.fingerprint
+
 
 @dataclass(frozen=True, slots=True)
 class Sighting:

@@ -137,7 +137,7 @@ def _endpoints_seen(case: Case) -> str | None:
     remote = case.seen.remotes.get(case.remote.alias)
     match remote.endpoints if remote else None:
         case Known(value=expected):
-            distinct = len({sight.leaf for sight in case.presented})
+            distinct = len({sight.endpoint for sight in case.presented})  # a pod that restarts gets another leaf
             return None if distinct >= max(1, expected) else f"{distinct} of {expected} endpoints were seen since"
         case Unknown(text=text):
             return f"how many endpoints there are is not known: {text}"
