@@ -294,9 +294,18 @@ class TestGuard:
         self.bad("switches_off", {"remoteClusterServer": {"enabled": False}})
 
     def test_it_names_no_mirror_that_is_not_there(self) -> None:
-        what = side(API_KEY)
+        what = side(API_KEY, config_map=None)
         what.mirror = Absent(NOW)
         self.bad("mirror_missing", dict(CONFIG_MAP), what)
+
+
+def test_a_remote_that_changes_to_the_api_key_gets_its_server_and_the_mirror_stays_named() -> None:
+    """Nobody looks at a mirror for the API-key model, and what a manager does not name again is taken away."""
+    what = side(API_KEY, ours=frozenset({"config_map"}))
+    what.mirror = Absent(NOW)
+    step, _ = decide(what)
+    assert step
+    assert step.manifest["spec"] == CONFIG_MAP | ENABLED
 
 
 def test_mirror_names_of_two_aliases_that_differ_are_told() -> None:

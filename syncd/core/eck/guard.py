@@ -90,7 +90,10 @@ def _no_leaf_orphaned(seen: Observed, before: Iterable[Cert], after: Iterable[Ce
 
 
 def check_resource(step: PutResource, seen: Observed) -> None:
-    """Raise UnsafePlan where an apply would name anything but our two fields, or a mirror that ECK cannot read."""
+    """Raise UnsafePlan where an apply would name anything but our two fields, or a mirror that ECK cannot read.
+
+    What the resource names already may be named again: else a remote without a mirror could have no field of its own.
+    """
     fields = dict(_leaves(step.manifest.get("spec", {})))
     if not fields or not set(fields) <= _FIELDS:
         raise UnsafePlan(
@@ -98,8 +101,9 @@ def check_resource(step: PutResource, seen: Observed) -> None:
         )
     if fields.get("remoteClusterServer.enabled", True) is not True:
         raise UnsafePlan("switches_off", "it would switch the remote cluster server off")
-    mirror = seen.remotes[step.alias].mirror
-    if _CONFIG_MAP in fields and isinstance(mirror, Absent):
+    remote = seen.remotes[step.alias]
+    there = remote.resource.value.config_map if isinstance(remote.resource, Known) else None
+    if fields.get(_CONFIG_MAP) not in {None, there} and isinstance(remote.mirror, Absent):
         raise UnsafePlan(
             "mirror_missing", "ECK issues no certificates while its resource names a ConfigMap that is not there"
         )
