@@ -1,10 +1,20 @@
 """Waiting for a thing, never for a time."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
+from syncd.ports import Deadline
+
 T = TypeVar("T")
+_TICK, _MARGIN = 0.01, 0.5
+
+
+def soon() -> Deadline:
+    """For a call that ends by itself: longer than any machine makes it last."""
+    return Deadline.after(20)
 
 
 def wait_for(look: Callable[[], T], timeout: float, what: str, every: float = 0.05) -> T:
@@ -26,3 +36,27 @@ def wait_for(look: Callable[[], T], timeout: float, what: str, every: float = 0.
                 return result
         time.sleep(every)
     raise TimeoutError(f"{what} did not come in {timeout:g} s" + (f" (last error: {error!r})" if error else ""))
+
+
+@contextmanager
+def ending_by(seconds: float) -> Iterator[None]:
+    """Fail where what is done in it goes on for more than half a second after so many seconds.
+
+    Beside it a control thread sleeps as long, and then in small steps: what is late is counted in its steps, so that a
+    machine that stands still or has much else to do delays both and counts for nothing.
+    """
+    done, late = threading.Event(), []
+
+    def control() -> None:
+        if not done.wait(seconds):
+            while not done.wait(_TICK):
+                late.append(_TICK)
+
+    thread = threading.Thread(target=control)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+    assert sum(late) < _MARGIN, f"it went on for {sum(late):.2f} s after the {seconds:g} s that it had"

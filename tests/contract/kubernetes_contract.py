@@ -10,14 +10,9 @@ import pytest
 
 from syncd.adapters.kubernetes import KubeClient
 from syncd.demo.kube import DemoKube
-from syncd.ports import Deadline
 
 NS = "elastic"
 SECRET = "quickstart-es-transport-certs-public"
-
-
-def soon() -> Deadline:
-    return Deadline.after(10)
 
 
 class Server(Protocol):
@@ -61,7 +56,7 @@ class Ears:
     def __call__(self, _: str) -> None:
         self.heard.release()
 
-    def hear(self, seconds: float = 10) -> bool:
+    def hear(self, seconds: float = 20) -> bool:
         return self.heard.acquire(timeout=seconds)
 
     def drain(self) -> None:
@@ -80,15 +75,20 @@ class KubernetesContract:
         kube.stop()
 
     @pytest.fixture
-    def demo_client(self, demo_kube: Embedded, tmp_path: Path) -> KubeClient:
-        return KubeClient(str(demo_kube.kubeconfig(tmp_path / "demo-kubeconfig")), None)
+    def demo_client(self, demo_kube: Embedded, tmp_path: Path) -> Iterator[KubeClient]:
+        client = KubeClient(str(demo_kube.kubeconfig(tmp_path / "demo-kubeconfig")), None)
+        yield client
+        client.close()
 
     @pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.bed)])
     def api(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
         if request.param == "real":
             server = request.getfixturevalue("kube")
-            yield Api(server, KubeClient(str(server.kubeconfig), None))
+            client = KubeClient(str(server.kubeconfig), None)
+            yield Api(server, client)
             server.thaw()  # a test may have left it frozen
         else:
             demo: Embedded = request.getfixturevalue("demo_kube")
-            yield Api(demo, KubeClient(str(demo.kubeconfig(tmp_path / "kubeconfig")), None))
+            client = KubeClient(str(demo.kubeconfig(tmp_path / "kubeconfig")), None)
+            yield Api(demo, client)
+        client.close()

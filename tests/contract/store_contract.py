@@ -6,11 +6,8 @@ import threading
 import pytest
 
 from syncd.core.errors import StateConflict
-from syncd.ports import Deadline, StateStore
-
-
-def soon() -> Deadline:
-    return Deadline.after(20)
+from syncd.ports import StateStore
+from tests.bed.waiting import soon
 
 
 class StoreContract:

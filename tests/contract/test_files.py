@@ -14,12 +14,9 @@ from syncd.adapters.bells import ClockBell, FileBell
 from syncd.adapters.files import FilePermit, FileSource, FileStateStore
 from syncd.core.errors import SourceError, StateError
 from syncd.ports import Deadline, StateStore
+from tests.bed.waiting import soon
 from tests.contract.store_contract import StoreContract
 from tests.fakes.memory import MemoryStore
-
-
-def soon() -> Deadline:
-    return Deadline.after(5)
 
 
 class TestMemoryStore(StoreContract):
@@ -120,9 +117,9 @@ def test_a_folder_that_is_not_there_is_told_and_not_taken_for_a_first_start(tmp_
 def test_what_a_killed_save_left_is_gone_with_the_next_one(tmp_path: Path) -> None:
     (tmp_path / ".state.json.new").write_text("half of a docum")
     state = FileStateStore(str(tmp_path / "state.json"))
-    state.save("whole", None, Deadline.after(5))
+    state.save("whole", None, soon())
     assert {path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")} == {"state.json"}
-    assert state.load(Deadline.after(5)).text == "whole"
+    assert state.load(soon()).text == "whole"
 
 
 @pytest.mark.parametrize("how", ["write", "rename", "swap"])

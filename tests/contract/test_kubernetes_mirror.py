@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +17,8 @@ from syncd.core.errors import MirrorConflict, MirrorError
 from syncd.core.model import EckPolicy, EckService, MirrorState, Origins
 from syncd.ports import Deadline
 from tests.bed.kube import KubeApi
-from tests.bed.waiting import wait_for
-from tests.contract.kubernetes_contract import NS, Api, Embedded, KubernetesContract, soon
+from tests.bed.waiting import ending_by, soon, wait_for
+from tests.contract.kubernetes_contract import NS, Api, Embedded, KubernetesContract
 from tests.contract.test_kubernetes import unique
 from tests.fakes.eck_side import ca, marker_of, prints
 
@@ -246,10 +245,9 @@ class TestConfigMapMirror(KubernetesContract):
             lambda: mirror.write("", (), at, Deadline.after(0.5)),
         )
         for call in calls:
-            began = time.monotonic()
-            with pytest.raises(MirrorError) as told:
+            with ending_by(0.5), pytest.raises(MirrorError) as told:
                 call()
-            assert (told.value.rule, time.monotonic() - began < 1) == ("mirror_timeout", True)
+            assert told.value.rule == "mirror_timeout"
 
     @pytest.mark.parametrize(("status", "fault"), [(403, "forbidden"), (429, "busy"), (500, "busy"), (400, "refused")])
     def test_each_refusal_has_its_own_name_and_cure(
@@ -405,10 +403,9 @@ class TestEckResourceApi(KubernetesContract):
     def test_a_frozen_api_is_a_timeout_within_the_deadline(self, api: Api) -> None:
         _, eck = made(api)
         api.server.freeze()
-        began = time.monotonic()
-        with pytest.raises(MirrorError) as told:
+        with ending_by(0.5), pytest.raises(MirrorError) as told:
             api_of(api, eck).read(Deadline.after(0.5))
-        assert (told.value.rule, time.monotonic() - began < 1) == ("resource_timeout", True)
+        assert told.value.rule == "resource_timeout"
 
 
 def rules_of(*roles: str) -> list[dict[str, Any]]:
@@ -429,7 +426,7 @@ def test_the_role_of_the_docs_is_enough_for_mirror_and_resource(kube: KubeApi) -
     kube.grant(NS, "syncd", rules_of("syncd", "syncd-mirror", "syncd-resource"))
     client = KubeClient(str(kube.kubeconfig_for("syncd-token")), None)
     mirror = ConfigMapMirror(client, NS, "remote-certs", "syncd/onprem")
-    wait_for(lambda: _readable(mirror), 5, "the Role is in force")
+    wait_for(lambda: _readable(mirror), 20, "the Role is in force")
     mirror.write(TEXT, OURS, None, soon())
     mirror.write(TEXT + "#\n", OURS, expect(mirror), soon())
     resource = EckResourceApi(client, NS, "quickstart", "syncd/onprem", ("quickstart-es-remote-cluster-lb", "other"))
@@ -448,7 +445,7 @@ def test_the_role_of_the_docs_is_enough_for_mirror_and_resource(kube: KubeApi) -
         assert refused.value.rule.endswith("_forbidden")
         assert "docs/kubernetes.md" in refused.value.cure
     kube.grant(NS, "syncd", rules_of("syncd", "syncd-mirror"))
-    wait_for(lambda: _refused(resource), 5, "without the consent's Role nothing is applied")
+    wait_for(lambda: _refused(resource), 20, "without the consent's Role nothing is applied")
 
 
 def _readable(mirror: ConfigMapMirror) -> bool:

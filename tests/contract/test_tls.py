@@ -16,14 +16,11 @@ from syncd.core.errors import HostError
 from syncd.demo.pki import EckCa
 from syncd.demo.remote import DemoRemote
 from syncd.ports import Deadline, now
+from tests.bed.waiting import soon
 
 CA = EckCa.create(now())
 LEAVES = [CA.leaf(f"default-{number}") for number in range(3)]
 PROTOCOLS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-
-
-def soon() -> Deadline:
-    return Deadline.after(5)
 
 
 @contextmanager

@@ -31,17 +31,14 @@ from syncd.core.model import (
 )
 from syncd.demo.kube import DemoKube
 from syncd.demo.pki import EckCa, Leaf
-from syncd.ports import Deadline, now
+from syncd.ports import now
+from tests.bed.waiting import soon
 from tests.contract.test_kubernetes import unique
 from tests.fakes.eck_side import ALIAS, NAMES, Side, fresh, resource
 from tests.fakes.eck_side import leaf as leaf_of
 
 TURNS = 100
 NS = "elastic"
-
-
-def soon() -> Deadline:
-    return Deadline.after(10)
 
 
 @dataclass

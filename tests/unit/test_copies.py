@@ -14,6 +14,7 @@ from syncd.core.errors import ChangedUnderneath, HostError
 from syncd.core.model import NodeName, NodePolicy, Ownership
 from syncd.engine.copies import copy_of, note_keystore, ours_of, refused_of, roll_back, save_copies, sweep_copies
 from syncd.ports import Deadline
+from tests.bed.waiting import soon
 from tests.fakes.knife import Killed, Knife, KnifeHost
 from tests.fakes.memory import NoStream
 
@@ -22,10 +23,6 @@ YML, KEYSTORE = NODE.yml, f"{NODE.config_dir}/elasticsearch.keystore"
 BEFORE, AFTER = b"cluster.name: onprem\n", b"cluster.name: onprem\nresource.reload.interval.high: 1s\n"
 HELD, CHANGED = b"\x3f\xd7 one secret", b"\x3f\xd7 two secrets"
 WROTE = content_digest(AFTER)
-
-
-def soon() -> Deadline:
-    return Deadline.after(5)
 
 
 @dataclass

@@ -12,17 +12,13 @@ from syncd.adapters.local import LocalHost
 from syncd.core.bundle import Digest, content_digest
 from syncd.core.errors import ChangedUnderneath, HostError
 from syncd.engine import keystore
-from syncd.ports import Deadline
+from tests.bed.waiting import soon
 from tests.fakes.tools import FakeTools
 
 NAME = "cluster.remote.eck.credentials"
 VALUE = b"canary-of-a-key"
 PASSWORD = b"canary-of-the-keystore"
 HOST = LocalHost()
-
-
-def soon() -> Deadline:
-    return Deadline.after(10)
 
 
 @pytest.fixture

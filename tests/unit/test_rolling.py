@@ -75,7 +75,7 @@ def test_killed_anywhere_it_goes_on_and_restarts_each_node_exactly_once(allocati
         assert {each.result for each in after.restarted.values()} == {"done"}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sets(st.integers(0, 90), max_size=8), st.sampled_from(sorted(ALLOCATIONS)), st.sampled_from(NAMES))
 def test_killed_again_and_again_it_goes_on(cuts: set[int], allocation: str, master: NodeName) -> None:
     after = world(allocation, tuple(cuts), master).run(200)

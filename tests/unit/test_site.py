@@ -40,6 +40,7 @@ from syncd.engine.sighted import Sighted
 from syncd.engine.site import Installation, ToolMemory, look_at_site
 from syncd.engine.sites import Sites
 from syncd.ports import CommandResult, Deadline, Found, Stream, now
+from tests.bed.waiting import soon
 from tests.fakes.memory import MemoryHandshakes, NoStream
 from tests.fakes.tools import FakeTools
 from tests.fakes.world import Bench, Syncd
@@ -73,10 +74,6 @@ class Gone(LocalHost):
 
     def run(self, argv: Sequence[str], stdin: bytes, limit: int, deadline: Deadline) -> CommandResult:
         raise HostError("unreachable", "ssh connect failed: timed out")
-
-
-def soon() -> Deadline:
-    return Deadline.after(10)
 
 
 @pytest.fixture
