@@ -193,6 +193,9 @@ class Connector:
 def _sftp(channel: Channel, where: str, *, sudo: bool) -> Sftp:
     try:
         return Sftp(channel)
+    except TimeoutError as error:
+        text, cure = "its SFTP server does not answer", "Check whether the host hangs or has too much to do"
+        raise HostError("timeout", text, where=where, cure=cure) from error
     except (paramiko.SSHException, OSError, EOFError) as error:
         rule, what = ("sudo", "sudo -n would not start the SFTP server") if sudo else ("sftp", "SFTP did not start")
         text = f"{what}: {_said(channel) or _text(error)}"
