@@ -2,11 +2,15 @@
 
 import random
 import socket
+from collections import deque
 from contextlib import ExitStack, suppress
+
+_handed_out: deque[int] = deque(maxlen=3000)
+"""Of late, in this process: what was asked for is not bound yet, and looks free to who asks next."""
 
 
 def free_ports(count: int, address: str = "127.0.0.1") -> list[int]:
-    """Distinct ports that nobody listens on, below those that the kernel gives to outgoing connections.
+    """Distinct ports that nobody listens on, nor was given here, below those of the kernel for outgoing connections.
 
     Their servers bind them seconds later; one of the kernel's might be somebody's by then.
     """
@@ -17,5 +21,7 @@ def free_ports(count: int, address: str = "127.0.0.1") -> list[int]:
             with suppress(OSError):
                 port = random.randint(20_000, 32_000)  # noqa: S311 - guards nothing
                 probe.bind((address, port))
-                ports.append(port)
+                if port not in _handed_out:
+                    _handed_out.append(port)
+                    ports.append(port)
         return ports
