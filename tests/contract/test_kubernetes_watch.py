@@ -10,14 +10,14 @@ import pytest
 
 from syncd.adapters.kubernetes import KubeClient, ObjectWatch
 from tests.bed.kube import KubeApi
-from tests.bed.waiting import wait_for
+from tests.bed.waiting import ending_by, wait_for
 from tests.contract.kubernetes_contract import NS, SECRET, Api, Ears, Embedded, KubernetesContract
 
 MakeWatch = Callable[..., tuple[ObjectWatch, Ears]]
 
 
 def listening(watch: ObjectWatch, ears: Ears) -> None:
-    wait_for(lambda: watch.open, 15, "the watch is open")
+    wait_for(lambda: watch.open, 30, "the watch is open")
     ears.drain()
 
 
@@ -90,10 +90,10 @@ class TestObjectWatch(KubernetesContract):
 
     def test_watches_that_end_in_their_time_ring_for_nothing_and_miss_nothing(self, api: Api, begin: MakeWatch) -> None:
         change(api)
-        watch, ears = begin(api.client, patience=1)
+        watch, ears = begin(api.client, patience=4)
         listening(watch, ears)
         api.server.put_secret(NS, "another", {"ca.crt": time.monotonic_ns().to_bytes(8, "big")})  # bookmarks move on
-        wait_for(lambda: watch.restarts.get("ended", 0) >= 2, 15, "watches end")
+        wait_for(lambda: watch.restarts.get("ended", 0) >= 2, 60, "watches end")
         assert not ears.hear(0.1), "nothing has changed"
         for _ in range(5):
             change(api)
@@ -129,7 +129,7 @@ class TestObjectWatch(KubernetesContract):
         watch, ears = begin(api.client)
         listening(watch, ears)
         change(api)
-        assert ears.hear(2)
+        assert ears.hear()
         assert watch.restarts == {}
 
     def test_a_silent_watch_is_noticed_and_begun_anew(self, api: Api, begin: MakeWatch) -> None:
@@ -145,9 +145,8 @@ class TestObjectWatch(KubernetesContract):
 
     def test_the_watch_stops_at_once_though_it_waits(self, watched: tuple[ObjectWatch, Ears]) -> None:
         watch, _ = watched
-        began = time.monotonic()
-        watch.stop()
-        assert time.monotonic() - began < 1
+        with ending_by(0.5):
+            watch.stop()
         assert not watch.open
 
     def test_the_watch_stops_within_two_seconds_of_a_frozen_server(
@@ -155,9 +154,8 @@ class TestObjectWatch(KubernetesContract):
     ) -> None:
         watch, _ = watched
         api.server.freeze()
-        began = time.monotonic()
-        watch.stop()
-        assert time.monotonic() - began < 2
+        with ending_by(1.5):
+            watch.stop()
 
     @pytest.mark.parametrize(
         ("cause", "answers"), [("dropped", []), ("forbidden", [403, 403]), ("busy", [500]), ("busy", [429])]
@@ -192,7 +190,7 @@ class TestObjectWatch(KubernetesContract):
         watch, ears = begin(demo_client)
         listening(watch, ears)
         demo_kube.store.compact()
-        wait_for(lambda: watch.restarts == {"expired": 1}, 5, "410")
+        wait_for(lambda: watch.restarts == {"expired": 1}, 20, "410")
         assert not ears.hear(1), "nothing has changed"
         demo_kube.put_secret(NS, SECRET, {"ca.crt": b"1"})
         assert ears.hear()
@@ -202,7 +200,7 @@ class TestObjectWatch(KubernetesContract):
         name = f"granted-{time.monotonic_ns()}"
         kube.put_secret(NS, name, {"ca.crt": b"0"})
         watch, ears = begin(KubeClient(str(kube.kubeconfig_for("syncd-token")), None), name=name)
-        wait_for(lambda: watch.restarts.get("forbidden"), 10, "a refusal")
+        wait_for(lambda: watch.restarts.get("forbidden"), 30, "a refusal")
         rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "watch"], "resourceNames": [name]}
         kube.grant(NS, "syncd", [rule])
         wait_for(lambda: watch.open, 30, "the watch is open")
@@ -226,7 +224,7 @@ class TestObjectWatch(KubernetesContract):
     ) -> None:
         handler, client = odd
         begin(client)
-        wait_for(lambda: len(handler.watches) >= 4, 15, "four watches")
+        wait_for(lambda: len(handler.watches) >= 4, 60, "four watches")
         gaps = [late - early for early, late in zip(handler.watches, handler.watches[1:], strict=False)]
         assert gaps[0] > 0.3
         assert gaps[2] > gaps[0], "each wait is longer than the one before"
@@ -249,4 +247,4 @@ class TestObjectWatch(KubernetesContract):
         handler, client = odd
         handler.said = said
         watch, _ = begin(client)
-        wait_for(lambda: watch.restarts.get(cause, 0) >= 2, 10, "it is begun anew twice")
+        wait_for(lambda: watch.restarts.get(cause, 0) >= 2, 30, "it is begun anew twice")
