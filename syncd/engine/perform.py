@@ -71,7 +71,7 @@ class Performer:
     def _carry_out(self, step: Step) -> Outcome:
         match step:
             case ReloadSecure():
-                return reload_keystores(self._world, step, self._deadline())
+                return reload_keystores(self._world, step)
             case PutFile():
                 written = self._put_file(step, self._deadline())
                 return Outcome(step, "done", at=now(), written=written)

@@ -10,16 +10,20 @@ from syncd.engine import keystore
 from syncd.engine.world import World
 from syncd.ports import Deadline, now
 
-_AT_ONCE = 16
+_AT_ONCE = 32
+"""Most keystores read at once."""
+_EACH = 1 / 3
+"""The part of the time for all reads that one may take: silent hosts leave some to the others."""
 
 
-def reload_keystores(world: World, step: ReloadSecure, deadline: Deadline) -> Outcome:
+def reload_keystores(world: World, step: ReloadSecure) -> Outcome:
     """What came of it; each node's own result counts: the request as a whole succeeds although nodes could not.
 
-    Which file a process reads is looked at before: what it reads then is that one or a newer one, never an older.
+    Which file a process reads is looked at before: what it reads then is that one or a newer one, never an older. However
+    long that takes, the request has its own time: else a key would lie in every keystore that no process reads.
     """
-    before = _before(world, step.running, deadline)
-    said = tell(world, deadline)
+    before = _before(world, step.running, Deadline.after(world.pace.call))
+    said = tell(world, Deadline.after(world.pace.call))
     read = tuple(each for each in before if said.get(each.node) == "")
     failed = {name: text for name, text in said.items() if text}
     if not failed:
@@ -45,6 +49,7 @@ def _before(world: World, running: Iterable[tuple[NodeName, int]], deadline: Dea
 def _of(world: World, deadline: Deadline, process: tuple[NodeName, int]) -> Reloaded | None:
     """None: what its keystore is cannot be told, so nothing is noted of it, and it is told to read it once more."""
     name, started = process
+    deadline = deadline.at_most(_EACH * world.pace.call)
     try:
         found = keystore.read(world.fleet.host(name), world.tools[name], deadline)
     except SyncdError:

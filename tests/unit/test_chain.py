@@ -3,19 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from syncd.core.bundle import content_digest
-from syncd.core.errors import HostError
-from syncd.core.model import OrderedStep, PutSecret, Reloaded, ReloadSecure, RestartNode, SweepCopies
+from syncd.core.errors import ClusterError, HostError
+from syncd.core.model import NodeName, OrderedStep, PutSecret, Reloaded, ReloadSecure, RestartNode, SweepCopies
 from syncd.engine.chain import Chain
 from syncd.engine.crew import Crew
 from syncd.engine.desk import Desk
 from syncd.engine.perform import Performer
 from syncd.engine.tools import Toolbox
-from syncd.ports import now
-from tests.fakes.world import NAMES, Bench
+from syncd.ports import Deadline, Found, now
+from tests.fakes.knife import KnifeHost
+from tests.fakes.memory import MemoryElasticsearch, MemoryFleet, NoStream
+from tests.fakes.world import FILE, NAMES, Bench
 
 SETTING = "cluster.remote.eck-prod.credentials"
 RELOAD = ReloadSecure((SETTING,), "why")
@@ -109,3 +112,50 @@ def test_what_each_process_has_read_is_noted_also_where_another_could_not(
     chain = Chain("keystores", crew, 10, strict=False)
     assert taken(chain, performer, reload) == [("ReloadSecure", "done")]
     assert set(chain.reloads) == {NAMES[0], NAMES[2]}
+
+
+class SilentHost(KnifeHost):
+    """A host that swallows what is sent to it: nothing comes back before the deadline."""
+
+    def read(self, path: str, limit: int, deadline: Deadline) -> Found | None:
+        Event().wait(deadline.left())
+        raise HostError("timeout", "it did not answer")
+
+
+class PromptHost(KnifeHost):
+    """A host that answers at once, if it is left any time."""
+
+    def read(self, path: str, limit: int, deadline: Deadline) -> Found | None:
+        if not deadline.left():
+            raise HostError("timeout", "no time was left to ask it")
+        return super().read(path, limit, deadline)
+
+
+class PunctualElasticsearch(MemoryElasticsearch):
+    """Answers whoever leaves it most of the time that a call may take."""
+
+    def reload_secure_settings(self, deadline: Deadline, password: bytes | None = None) -> dict[NodeName, str]:
+        if deadline.left() < CALL / 2:
+            raise ClusterError("es_unreachable", "no time was left to ask it")
+        return super().reload_secure_settings(deadline, password)
+
+
+CALL = 1.5
+
+
+def test_the_nodes_are_told_to_read_their_keystores_whatever_hosts_are_silent(bench: Bench, crew: Crew) -> None:
+    """More silent ones than are read at once: of them nothing is noted, of the others all."""
+    silent = [NodeName(f"silent-{number}") for number in range(40)]
+    host = SilentHost(bench.knife, bench.folder / "silent", NoStream)
+    prompt = {name: PromptHost(bench.knife, bench.folder / name, NoStream) for name in NAMES}
+    bench.hosts |= {**dict.fromkeys(silent, host), **prompt}
+    es = PunctualElasticsearch(bench.hosts, FILE, knife=bench.knife)
+    world = bench.world()
+    tools = dict.fromkeys((*silent, *NAMES), Toolbox())
+    pace = replace(world.pace, call=CALL)
+    world = replace(world, fleet=MemoryFleet(bench.hosts), elasticsearch=es, tools=tools, pace=pace)
+    performer = Performer(world, Desk(world, lambda _: None), now())
+    chain = Chain("keystores", crew, 10, strict=False)
+    reload = replace(RELOAD, running=tuple((name, 7) for name in (*silent, *NAMES)))
+    assert taken(chain, performer, reload) == [("ReloadSecure", "done")]
+    assert set(chain.reloads) == set(NAMES)
