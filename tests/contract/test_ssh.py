@@ -1,14 +1,18 @@
 """SSH hosts pass the host contract over a real OpenSSH server, and know whom they talk to."""
 
+import os
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
 from syncd.adapters.ssh import SshFleet, SshSettings
 from syncd.core.errors import HostError
 from syncd.core.model import NodeName, Ownership
-from syncd.ports import Deadline, Host
+from syncd.ports import Deadline, Host, Stream
 from tests.bed import paths
 from tests.bed.sshd import Sshd, make_key
 from tests.bed.sudo_hosts import LOGIN, SUDOERS, SudoHosts
@@ -209,3 +213,62 @@ def test_only_so_many_sessions_stay_warm(tmp_path: Path, key: tuple[Path, str]) 
     fleet.close()
     for server in servers:
         server.stop()
+
+
+OTHER = NodeName("es-02")
+
+
+@pytest.fixture
+def small(sshd: Sshd, key: tuple[Path, str], known_hosts: Path) -> Iterator[SshFleet]:
+    """Two nodes, and one session that may stay warm."""
+    settings = SshSettings("root", str(known_hosts), str(key[0]), connect_timeout=3, warm=1)
+    made = SshFleet(settings, dict.fromkeys((NAME, OTHER), (sshd.address, sshd.port)))
+    yield made
+    made.close()
+
+
+def look_elsewhere(fleet: SshFleet) -> None:
+    """What a pass does; the session that was used longest ago is closed, if nothing uses it."""
+    fleet.host(OTHER).read("/etc/hostname", 1000, soon())
+
+
+def test_no_session_is_closed_in_the_middle_of_a_command(small: SshFleet, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(small.host(NAME).run, ["cat", str(fifo)], b"", 1000, Deadline.after(10))
+        with fifo.open("w") as end:  # which waits for the command to begin
+            look_elsewhere(small)
+            end.write("whole")
+        assert running.result().stdout == b"whole"
+
+
+def test_no_session_is_closed_under_a_tunnel(small: SshFleet, sshd: Sshd) -> None:
+    stream = small.host(NAME).dial(sshd.address, sshd.port, soon())
+    look_elsewhere(small)
+    assert stream.receive(4, soon()) == b"SSH-"
+    stream.close()
+
+
+def test_no_session_is_closed_while_something_listens(small: SshFleet) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    came: SimpleQueue[Stream] = SimpleQueue()
+    listening = small.host(NAME).listen(port, came.put, soon())
+    look_elsewhere(small)
+    with socket.create_connection(("127.0.0.1", port), 5) as client:
+        came.get(timeout=5).send(b"hello", soon())
+        assert client.recv(5) == b"hello"
+    listening.close()
+
+
+def test_a_session_that_was_in_use_is_closed_when_it_is_not(small: SshFleet, sshd: Sshd) -> None:
+    """The bound holds again."""
+    stream = small.host(NAME).dial(sshd.address, sshd.port, soon())
+    look_elsewhere(small)
+    assert small.sessions == 2
+    stream.close()
+    look_elsewhere(small)
+    assert small.sessions == 1
+    assert small.host(OTHER).warm

@@ -43,10 +43,14 @@ class SshFleet:
             return self._connector.connect(address, port, deadline)
 
     def _cool_down(self, name: NodeName) -> None:
-        """Close the session that was used longest ago, where there are too many."""
+        """Close the sessions that were used longest ago, where there are too many; one in use has another turn later."""
         with self._lock:
             self._used[name] = None
             self._used.move_to_end(name)
-            cold = self._used.popitem(last=False)[0] if len(self._used) > self._settings.warm else None
-        if cold is not None and cold != name:
-            self._hosts[cold].close_idle()
+            cold = [self._used.popitem(last=False)[0] for _ in range(len(self._used) - max(1, self._settings.warm))]
+        busy = [each for each in cold if not self._hosts[each].close_idle()]
+        with self._lock:
+            for each in reversed(busy):
+                if each not in self._used:
+                    self._used[each] = None
+                    self._used.move_to_end(each, last=False)

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
 from threading import RLock
 from typing import TypeVar
 
@@ -29,6 +31,8 @@ class SshHost:
         self._connect = connect
         self._lock = RLock()
         self._session: Session | None = None
+        self._uses: set[object] = set()
+        """One thing for each command, tunnel and listener that is open; what adds one holds the lock."""
 
     @property
     def warm(self) -> bool:
@@ -41,13 +45,16 @@ class SshHost:
         if session:
             session.close()
 
-    def close_idle(self) -> None:
-        """Close the session unless it is in use right now."""
-        if self._lock.acquire(blocking=False):
-            try:
+    def close_idle(self) -> bool:
+        """Close the session unless it is in use right now; whether it is closed."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if not self._uses:
                 self.close()
-            finally:
-                self._lock.release()
+            return not self._uses
+        finally:
+            self._lock.release()
 
     # --- files
 
@@ -108,27 +115,38 @@ class SshHost:
 
     def run(self, argv: Sequence[str], stdin: bytes, limit: int, deadline: Deadline) -> CommandResult:
         """See `ports.Host.run`."""
-        session = self._live(deadline)
-        with told(self._where):
-            channel = session.transport.open_session(timeout=max(0.01, deadline.left()))
-            try:
-                channel.settimeout(max(0.01, deadline.left()))
-                channel.exec_command(session.command(tuple(argv)))
-                channel.sendall(stdin)
-                channel.shutdown_write()
-                done = _collect(channel, limit, deadline, f"{self._where}: {argv[0]}")
-            finally:
-                channel.close()
+        with ExitStack() as use:
+            session = self._used(deadline, use)
+            use.enter_context(told(self._where))
+            channel = use.enter_context(closing(session.transport.open_session(timeout=max(0.01, deadline.left()))))
+            channel.settimeout(max(0.01, deadline.left()))
+            channel.exec_command(session.command(tuple(argv)))
+            channel.sendall(stdin)
+            channel.shutdown_write()
+            done = _collect(channel, limit, deadline, f"{self._where}: {argv[0]}")
         session.must_be_allowed(tuple(argv), done, self._where)
         return done
 
     def dial(self, address: str, port: int, deadline: Deadline) -> Stream:
         """See `ports.Host.dial`."""
         where = f"{address}:{port} from {self._where}"
-        transport = self._live(deadline).transport
+        with ExitStack() as use:
+            channel = self._dialed(self._used(deadline, use), (address, port), where, deadline)
+            return ChannelStream(channel, where, use.pop_all().close)
+
+    def listen(self, port: int, accept: Callable[[Stream], None], deadline: Deadline) -> Listening:
+        """See `ports.Host.listen`."""
+        with ExitStack() as use:
+            transport = self._used(deadline, use).transport
+            tunnel = ReverseTunnel.open(transport, port, accept, self._where, deadline)
+            tunnel.closed = use.pop_all().close
+            return tunnel
+
+    @staticmethod
+    def _dialed(session: Session, peer: tuple[str, int], where: str, deadline: Deadline) -> Channel:
+        timeout = max(0.01, deadline.left())
         try:
-            peer, origin = (address, port), ("127.0.0.1", 0)
-            channel = transport.open_channel("direct-tcpip", peer, origin, timeout=max(0.01, deadline.left()))
+            return session.transport.open_channel("direct-tcpip", peer, ("127.0.0.1", 0), timeout=timeout)
         except paramiko.ChannelException as error:
             if error.code == 1:  # administratively prohibited
                 cure = "Allow it for this user (sshd_config: AllowTcpForwarding local), so that links can be proven"
@@ -136,11 +154,6 @@ class SshHost:
             raise HostError("dial_refused", f"the host cannot connect: {error.text}", where=where) from error
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise HostError("timeout", f"the tunnel did not open: {error}", where=where) from error
-        return ChannelStream(channel, where)
-
-    def listen(self, port: int, accept: Callable[[Stream], None], deadline: Deadline) -> Listening:
-        """See `ports.Host.listen`."""
-        return ReverseTunnel.open(self._live(deadline).transport, port, accept, self._where, deadline)
 
     # --- the session
 
@@ -150,6 +163,14 @@ class SshHost:
                 self.close()
                 self._session = self._connect(deadline)
             return self._session
+
+    def _used(self, deadline: Deadline, use: ExitStack) -> Session:
+        """The session, which is not closed as idle before that use of it ends."""
+        with self._lock:
+            session, mark = self._live(deadline), object()
+            self._uses.add(mark)
+            use.callback(partial(self._uses.discard, mark))
+            return session
 
     def _sftp(self, path: str, deadline: Deadline, action: Callable[[Sftp], T]) -> T:
         with self._lock:

@@ -17,9 +17,10 @@ _LOOPBACK = "127.0.0.1"
 class ChannelStream:
     """A tunnel as a byte stream."""
 
-    def __init__(self, channel: Channel, where: str) -> None:
+    def __init__(self, channel: Channel, where: str, closed: Callable[[], None] = lambda: None) -> None:
         self._channel = channel
         self._where = where
+        self._closed = closed
 
     def send(self, data: bytes, deadline: Deadline) -> None:
         """See `ports.Stream.send`."""
@@ -34,6 +35,7 @@ class ChannelStream:
     def close(self) -> None:
         """See `ports.Stream.close`."""
         self._channel.close()
+        self._closed()
 
     @contextmanager
     def _timed(self, deadline: Deadline) -> Iterator[None]:
@@ -48,6 +50,8 @@ class ReverseTunnel:
     def __init__(self, transport: Transport, port: int) -> None:
         self._transport = transport
         self._port = port
+        self.closed: Callable[[], None] = lambda: None
+        """Called when it is closed."""
 
     @classmethod
     def open(
@@ -74,3 +78,4 @@ class ReverseTunnel:
         """See `ports.Listening.close`."""
         with suppress(paramiko.SSHException, OSError, EOFError):
             self._transport.cancel_port_forward(_LOOPBACK, self._port)
+        self.closed()
