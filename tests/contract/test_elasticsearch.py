@@ -393,7 +393,7 @@ def test_a_restart_is_begun_only_in_the_cluster_that_the_plan_saw(claimed: Case)
 
 def test_a_fault_is_noted_in_the_open_restart_and_ends_with_it(claimed: Case) -> None:
     es, begun = claimed.es, record(claimed)
-    faulty = replace(begun, fault="it did not start", refused="the second", noted=now())
+    faulty = replace(begun, fault="it did not start", refused="the second", noted=now(), refused_process=12)
     assert refusal(lambda: es.note_fault(faulty, soon())) == "es_restart_changed"
     es.begin_restart(begun, soon())
     for each in (faulty, faulty, replace(faulty, refused="the third")):

@@ -98,4 +98,4 @@ class MemoryRestarts:
 
 
 def _bare(record: RestartRecord) -> RestartRecord:
-    return replace(record, fault="", refused="", noted=None)
+    return replace(record, fault="", refused="", noted=None, refused_process=None)

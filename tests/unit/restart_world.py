@@ -390,4 +390,4 @@ def refuse(wrong: bool) -> None:
 
 def bare(record: RestartRecord) -> RestartRecord:
     """A record without what `NoteFault` writes into it."""
-    return replace(record, fault="", refused="", noted=None)
+    return replace(record, fault="", refused="", noted=None, refused_process=None)

@@ -359,6 +359,52 @@ def test_a_node_that_serves_is_not_stopped_to_be_taken_back_while_another_is_dow
     assert there.restarted[FIRST].result == "failed"
 
 
+@pytest.mark.parametrize("silent", ["its own address", "its host"])
+@pytest.mark.parametrize("fault", ["it does not start", "it is overridden"])
+def test_the_shards_of_a_node_that_was_taken_back_do_not_wait_for_what_is_still_to_be_seen_of_it(
+    silent: str, fault: str
+) -> None:
+    there = RestartWorld(master=NAMES[2])
+    node = there.nodes[FIRST]
+    node.overridden = fault == "it is overridden"
+    node.refuses = lambda yml: yml == NEW and not node.overridden
+    while not (node.starts == 2 and node.member and node.active == "active"):
+        there.once()
+        assert there.allocation.value == "primaries" or not (there.record and there.record.fault)
+        if node.starts == 2 and silent == "its host":
+            there.unreachable.add(FIRST)
+    for _ in range(12):
+        node.answers = silent != "its own address"
+        there.once()
+    assert (there.allocation, there.record is not None) == (Allocation(), True)
+    waits = "restart_under_way" if silent == "its own address" else "node_unreachable"
+    assert [hold.rule for hold in there.holds if hold.subject == FIRST] == [waits]
+    there.unreachable.clear()
+    there.run()
+    assert (there.restarted[FIRST].result, there.record) == ("failed", None)
+
+
+def test_a_node_that_is_a_member_again_has_not_failed_to_be_taken_back_though_its_address_stays_silent() -> None:
+    """`rollback_failed` says that it does not come up, and to look at its log."""
+    back = {**STARTED, **TAKEN_BACK, "invocation": 3}
+    there = opened(FAULTY, LATE, **back, answers=False)
+    there.persistent.clear()
+    assert decided(there) == ([], ["restart_under_way"])
+    there.nodes[FIRST].active = "failed"
+    assert decided(there) == ([], ["rollback_failed"])
+
+
+def test_allocation_stays_restricted_while_the_cluster_still_counts_the_process_that_is_taken_back() -> None:
+    """Its unit has its next start before the master has noticed that the process is gone."""
+    there = opened(replace(FAULTY, refused_process=2_000), **{**STARTED, **TAKEN_BACK, "invocation": 3}, answers=False)
+    seen = there.look()
+    assert isinstance(seen.cluster, Known)
+    for process, steps in ((2_000, []), (3_000, ["FreeAllocation"])):
+        cluster = replace(seen.cluster, value=replace(seen.cluster.value, processes={FIRST: process}))
+        found, _ = restart_steps(there.policy, replace(seen, cluster=cluster), {}, there.now)
+        assert [type(step).__name__ for step in found] == steps
+
+
 def test_settings_that_no_process_was_started_with_are_taken_back_without_a_restart() -> None:
     there = opened(now=LATE, acted=LATE - timedelta(seconds=1), **EDITED)
     other = there.nodes[NAMES[1]]

@@ -82,6 +82,7 @@ def record_text(record: RestartRecord) -> str:
         "fault": record.fault[:_LONGEST],
         "refused_invocation": record.refused,
         "noted_at": record.noted.isoformat() if record.noted else None,
+        "refused_process": record.refused_process,
     }
     return json.dumps(fields)
 
@@ -128,6 +129,7 @@ def _record(body: Any) -> RestartRecord:
         fault=_text(body["fault"]),
         refused=_text(body["refused_invocation"]),
         noted=_moment(body["noted_at"]) if body.get("noted_at") is not None else None,
+        refused_process=int(body["refused_process"]) if body.get("refused_process") is not None else None,
     )
 
 

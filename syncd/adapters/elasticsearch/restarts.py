@@ -94,7 +94,7 @@ def _changed(there: RestartRecord | None, record: RestartRecord, where: str) -> 
 
 
 def _bare(record: RestartRecord) -> RestartRecord:
-    return replace(record, fault="", refused="", noted=None)
+    return replace(record, fault="", refused="", noted=None, refused_process=None)
 
 
 def _as_before(settings: Settings, body: Any, record: RestartRecord) -> Settings:

@@ -54,6 +54,8 @@ class RestartRecord:
     """InvocationID of the start that is taken back: as long as the unit has it, the node has not been started again."""
     noted: datetime | None = None
     """When the fault was noted: the node goes away once more."""
+    refused_process: int | None = None
+    """The process of it that the cluster counted then, which ends; None: none, it was down."""
 
     @property
     def restricted(self) -> Allocation:

@@ -27,7 +27,8 @@ def take_back(case: Open, text: str) -> Decision:
     if held := unsafe_back(case):
         later = f"{text}. It is taken back to what it was before as soon as it may be stopped"
         return freed(case), [*held, Hold(case.name, "restart_failed", later)]
-    noted = replace(case.record, fault=text, refused=case.invocation, noted=case.now)
+    ended = case.cluster.processes.get(case.name)
+    noted = replace(case.record, fault=text, refused=case.invocation, noted=case.now, refused_process=ended)
     steps: list[Step] = [NoteFault(noted, f"{case.name}: {text}"), _roll_back(case, noted)]
     return steps, [Hold(case.name, "restart_failed", f"{text}. It is taken back to what it was before")]
 
@@ -39,7 +40,12 @@ def _roll_back(case: Open, record: RestartRecord) -> RollBack:
 
 
 def taken_back(case: Open) -> Decision:
-    """What is missing of taking a node back."""
+    """What is missing of taking a node back. Its shards wait for nothing that is still to be seen of it."""
+    steps, found = _missing(case)
+    return steps or (freed(case) if case.came_back else []), found
+
+
+def _missing(case: Open) -> Decision:
     if isinstance(case.unit, Unknown) or case.disk == "unknown":
         return unreachable(case)
     if case.disk == "foreign" and not (case.member and case.process):
@@ -72,6 +78,9 @@ def _back(case: Open) -> Decision:
         return end(case, "failed", case.record.fault), []
     until = joins_until(case)
     starting = case.active in {"active", "activating"} and case.now < until
+    if case.came_back:
+        text = f"taken back ({case.record.fault}); a member again, and its own address does not answer yet"
+        return wait(case, "restart_under_way", text)
     if case.active == "deactivating" or starting:
         return wait(case, "restart_under_way", f"taken back ({case.record.fault}), not a member yet", until)
     text = (

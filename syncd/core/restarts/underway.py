@@ -73,6 +73,12 @@ class Open:
         return self.member and self.cluster.processes.get(self.name) not in {None, self.record.started}
 
     @property
+    def came_back(self) -> bool:
+        """Whether what the cluster counts has followed the process that was to be taken back, too, and does not end."""
+        ends = self.active in {"deactivating", "failed", "inactive"}
+        return self.is_back and self.cluster.processes[self.name] != self.record.refused_process and not ends
+
+    @property
     def serves(self) -> bool:
         """Whether a process that followed the recorded one is a member, which a stop would take from the cluster."""
         return self.member and self.restarted and self.active not in {"failed", "inactive"}
