@@ -42,6 +42,7 @@ from syncd.core.proof import handshake
 from syncd.core.proof.markers import MarkerSource
 from syncd.core.requests import carry_out
 from syncd.core.restarts.rolling import in_order, restart_steps
+from syncd.core.restarts.underway import left_open
 from syncd.core.trustfile.plan import Part, plan_trust
 
 STOPPING = frozenset({"observe", "standby", "permit_unavailable", "other_owner"})
@@ -86,6 +87,7 @@ def make_plan(seen: Observed, policy: Policy, now: datetime, fresh: MarkerSource
         *credential.differing(seen),
         *_left_behind(policy, memory, trust),
         *_unmanaged(policy, seen),
+        *_left_open(policy, seen),
     ]
     plan = Plan(
         cluster=policy.cluster,
@@ -187,6 +189,13 @@ def _unmanaged(policy: Policy, seen: Observed) -> Iterable[Hold]:
     """Nodes of the cluster that syncd was not told of: they dial the remote too, with a file that nobody keeps."""
     for name in policy.unmanaged(seen.cluster.value.nodes) if isinstance(seen.cluster, Known) else ():
         yield Hold(name, "unmanaged_node", "the cluster has this node and the configuration does not: add it")
+
+
+def _left_open(policy: Policy, seen: Observed) -> Iterable[Hold]:
+    """A restart of ours that is open while nothing may be changed: whoever else keeps the cluster ends it."""
+    cluster = seen.cluster.value if isinstance(seen.cluster, Known) else None
+    if policy.observe and cluster and cluster.restart and cluster.owner == policy.owner:
+        yield left_open(cluster.restart, cluster.allocation)
 
 
 def _braked(plan: Plan, seen: Observed, policy: Policy, memory: Memory, now: datetime) -> Plan:

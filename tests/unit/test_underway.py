@@ -254,6 +254,52 @@ def test_a_service_that_counts_no_starts_and_does_not_come_back_is_left_to_a_per
 
 
 WEEK = START + timedelta(days=7)
+WAITING: dict[str, RestartWorld] = {
+    "its unit is named otherwise by now": opened(now=WEEK, **{**STARTED, "invocation": 1}),
+    "its own address stays silent": opened(now=WEEK, **STARTED, answers=False),
+    "its old process does not end": opened(now=WEEK, **EDITED, active="deactivating"),
+    "it was taken back, and its own address stays silent": opened(
+        FAULTY, WEEK, **{**STARTED, **TAKEN_BACK, "invocation": 3}, answers=False
+    ),
+}
+WAITING["its unit is named otherwise by now"]._invocation = lambda node: "another-unit"  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("why", WAITING)
+def test_an_open_restart_that_waits_for_what_never_comes_is_a_persons_to_look_at(why: str) -> None:
+    """No passage of time ends it, and every other restart waits for it."""
+    there = WAITING[why]
+    there.now = START + timedelta(minutes=29)
+    assert "restart_stuck" not in decided(there)[1]
+    there.now = WEEK
+    answers = there.nodes[FIRST].answers
+    for _ in range(3):
+        there.nodes[FIRST].answers = answers
+        there.once()
+    (hold,) = [hold for hold in there.holds if hold.subject == FIRST]
+    assert (hold.rule, hold.grave, there.allocation) == ("restart_stuck", True, Allocation())
+    assert "restart.unit (elasticsearch.service)" in hold.text
+    assert '"cluster.metadata.syncd.restart": null' in hold.text
+
+
+@pytest.mark.parametrize("scope", ["transient", "persistent", "unset"])
+def test_a_restart_that_observing_leaves_open_is_told_with_the_request_that_ends_it(scope: Any) -> None:
+    there = opened(replace(BEGUN, allocation=Allocation("all", scope)), **STARTED)
+    seen = replace(there.look(), remotes={})
+
+    def held(keeper: str = OWNER, **policy: bool) -> list[str]:
+        ours = replace(there.policy, owner=keeper, **policy)  # type: ignore[arg-type]  # the caller names a field
+        plan = make_plan(seen, ours, there.now, lambda _: CERT)
+        return [hold.text for hold in plan.holds if hold.rule == "restart_left_open" and hold.grave]
+
+    (text,) = held(observe=True)
+    place = "transient" if scope == "transient" else "persistent"
+    back = "null" if scope == "unset" else '"all"'
+    assert f'{{"{place}": {{"cluster.routing.allocation.enable": {back}}}}}' in text
+    assert held(observe=False) == []
+    assert held("test/another", observe=True) == [], "its keeper ends it"
+
+
 LOST: dict[str, RestartWorld] = {
     "its host was lost before it was restarted": opened(now=WEEK, **EDITED, member=False),
     "its host was lost": opened(now=WEEK, **STARTED, active="failed", member=False),

@@ -48,7 +48,7 @@ _GRAVE = frozenset(
         "credential_unreadable", "keystore", "keystore_passphrase",
         "keystore_password_unreadable",
         # restarts and settings
-        "copy_in_the_way", "restart_damaged", "restart_failed", "rollback_failed",
+        "copy_in_the_way", "restart_damaged", "restart_failed", "restart_left_open", "restart_stuck", "rollback_failed",
         "yml_absent", "yml_comment_inside", "yml_contested", "yml_duplicate_key", "yml_edit_not_proven", "yml_encoding",
         "yml_flow_root", "yml_many_documents", "yml_no_truststore", "yml_not_a_mapping", "yml_not_a_setting",
         "yml_null_value", "yml_numbered_list", "yml_own_trust_implicit", "yml_shared_anchor", "yml_tab",

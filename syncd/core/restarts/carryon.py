@@ -50,7 +50,25 @@ def go_on(case: Open) -> Decision:
         # first, since what takes the node back may go on failing (its disk is full, say)
         text = f"{case.name} has been away for {lasted(case)}: its shards wait no longer"
         steps = [FreeAllocation(case.record, text), *steps]
-    return steps, found
+    return steps, [_stuck(case, hold) if case.long_open else hold for hold in found]
+
+
+def _stuck(case: Open, hold: Hold) -> Hold:
+    """What should have passed long ago does not pass by itself."""
+    if hold.rule not in {"restart_under_way", "node_unreachable"}:
+        return hold
+    text = (
+        f"its restart has been open for {lasted(case)}, and no other node is restarted meanwhile: {hold.text}. See its log, "
+        f"and that http_url and restart.unit ({_unit(case)}) are this node's own. If it runs as it should and this stays, "
+        f'end the restart by hand: PUT _cluster/settings {{"persistent": {{"cluster.metadata.syncd.restart": null}}}}, '
+        "with cluster.routing.allocation.enable as it should be"
+    )
+    return Hold(hold.subject, "restart_stuck", text)
+
+
+def _unit(case: Open) -> str:
+    units = [node.unit for node in case.policy.nodes if node.name == case.name]
+    return units[0] if units else "not configured"
 
 
 def _only_mends(case: Open, first: Step) -> bool:

@@ -290,7 +290,12 @@ RULES: tuple[Rule, ...] = (
 """Asked before a restart is begun."""
 
 
-WAITING_RULES = frozenset(name for name, _ in RULES) | {"restart_pending", "restart_under_way", "shards_unknown"}
+WAITING_RULES = frozenset(name for name, _ in RULES) | {
+    "restart_pending",
+    "restart_stuck",
+    "restart_under_way",
+    "shards_unknown",
+}
 """The rules for which a restart that is due, or under way, waits."""
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
 from syncd.core.model import (
+    Allocation,
     ClusterState,
     EndRestart,
     FreeAllocation,
@@ -139,15 +140,20 @@ class Open:
 
     @property
     def overdue(self) -> bool:
-        """Whether shards have waited for the node for longer than any start is waited for, and still do.
+        """Whether shards have waited for the node for longer than any start is waited for, and still do."""
+        waits = self.cluster.allocation == self.record.restricted and self.cluster.master is not None
+        return waits and self.long_open
+
+    @property
+    def long_open(self) -> bool:
+        """Whether it has lasted for longer than any start is waited for.
 
         A unit that starts over and over is not waited for longer: its latest start counts for so long at most.
         """
         patience = 2 * self.policy.restart.join_timeout
         since = max(self.record.at, self.record.noted or self.record.at)
         since = min(max(since, self.started or since), since + patience)
-        waits = self.cluster.allocation == self.record.restricted and self.cluster.master is not None
-        return waits and self.now >= since + patience
+        return self.now >= since + patience
 
     @property
     def started(self) -> datetime | None:
@@ -216,6 +222,20 @@ def joins_until(case: Open) -> datetime:
 def begun_by(case: Open) -> str:
     """By whom and when it was begun, in words."""
     return f"begun by {case.record.owner} at {case.record.at:%Y-%m-%d %H:%M:%S}Z"
+
+
+def left_open(record: RestartRecord, allocation: Allocation) -> Hold:
+    """Nobody ends it, since `mode: observe` was set in the middle of it."""
+    back = "null" if record.allocation.scope == "unset" else f'"{record.allocation.value}"'
+    scope = record.restricted.scope
+    text = (
+        f"mode: observe was set while its restart is open (begun by {record.owner} at {record.at:%Y-%m-%d %H:%M:%S}Z), and "
+        f"nobody ends it. cluster.routing.allocation.enable is {allocation.value}, and is to go back to "
+        f"{record.allocation.value}. Set mode: act until it has ended; or see that the node runs, and end it by hand: PUT "
+        f'_cluster/settings {{"persistent": {{"cluster.metadata.syncd.restart": null}}}} and {{"{scope}": '
+        f'{{"cluster.routing.allocation.enable": {back}}}}}'
+    )
+    return Hold(record.node, "restart_left_open", text)
 
 
 def wait(case: Open, rule: str, text: str, until: datetime | None = None) -> Decision:
