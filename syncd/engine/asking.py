@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from math import inf
 from time import monotonic
 from typing import TypeVar
 
-from syncd.core.errors import HostError
+from syncd.core.errors import ClusterError, HostError
 from syncd.core.model import Alias, ClusterState, EckResource, Known, NodeName, Report
 from syncd.core.restarts.rules import WAITING_RULES
 from syncd.engine.crew import Crew, Result
@@ -17,6 +18,10 @@ from syncd.engine.world import World
 from syncd.ports import Deadline, NodeAnswer
 
 T = TypeVar("T")
+_ALONE = 1.0
+"""Seconds between looks at the routing table while a restart is open."""
+_TO_BE_STOPPED = frozenset({"restart_failed", "shards_unknown", "sole_copy"})
+"""Holds of a node that serves and is to be taken back: it is stopped once more."""
 
 
 class Asking:
@@ -26,6 +31,7 @@ class Asking:
         self._world = world
         self._crew = crew
         self._keys: dict[tuple[NodeName, Alias], tuple[object, float]] = {}
+        self._alone: tuple[Mapping[NodeName, tuple[str, ...]] | None, float] = (None, -inf)
 
     def _each(self, jobs: Mapping[str, Callable[[], T]]) -> dict[str, Result[T]]:
         return self._crew.each(jobs, self._world.pace.call)
@@ -44,7 +50,7 @@ class Asking:
         """
         names = [n.name for n in self._world.policy.nodes if not quick or _awaited(n.name, page, report)]
         asked = self._crew.begin({f"rest {name}": partial(dated, partial(self._answer, name)) for name in names})
-        told = self._crew.begin({"cluster": partial(dated, partial(self._cluster, report))})
+        told = self._crew.begin({"cluster": partial(dated, partial(self._cluster, report, quick=quick))})
 
         def note(page: Sighted) -> Sighted:
             results, cluster = asked(self._world.pace.call), told(self._world.pace.call)["cluster"]
@@ -53,12 +59,28 @@ class Asking:
 
         return note
 
-    def _cluster(self, report: Report | None) -> ClusterState:
-        """What the cluster says; the shards that are nowhere else are asked for only where a restart may come."""
+    def _cluster(self, report: Report | None, *, quick: bool) -> ClusterState:
+        """What the cluster says; the shards that are nowhere else are asked for only where a stop may come.
+
+        They are read from the routing table of the whole cluster: while they cannot be, the rest is known all the same.
+        """
         state = self._world.elasticsearch.cluster(self._deadline())
-        if report is None or not any(hold.rule in WAITING_RULES for hold in report.plan.holds):
+        waits = report is not None and any(hold.rule in WAITING_RULES for hold in report.plan.holds)
+        if report is None or not waits or not _may_be_stopped(state, report):
             return state
-        return replace(state, sole_copies=self._world.elasticsearch.sole_copies(self._deadline()))
+        return replace(state, sole_copies=self._sole_copies(quick=quick))
+
+    def _sole_copies(self, *, quick: bool) -> Mapping[NodeName, tuple[str, ...]] | None:
+        """None: they cannot be asked for now. `quick`: at most once a second, as it is about the whole cluster."""
+        before, asked = self._alone
+        if quick and monotonic() - asked < _ALONE:
+            return before
+        try:
+            found = self._world.elasticsearch.sole_copies(self._deadline())
+        except ClusterError:
+            found = None
+        self._alone = (found, monotonic())
+        return found
 
     def _ask_kubernetes(self, page: Sighted) -> Sighted:
         resources = self._each({f"resource {a}": partial(self._resource, a) for a in self._world.resources})
@@ -110,6 +132,16 @@ class Asking:
         if key is None:
             raise HostError("key_not_named", "the remote does not say which API key this is", where=name)
         return key
+
+
+def _may_be_stopped(state: ClusterState, report: Report) -> bool:
+    """Whether a stop is still to come: of the next node; of an open restart's own, or of its next process to take it back."""
+    record = state.restart
+    if record is None:
+        return True
+    old = state.processes.get(record.node) in {None, record.started}
+    back = any(hold.subject == record.node and hold.rule in _TO_BE_STOPPED for hold in report.plan.holds)
+    return record.node in state.nodes and (old or back)
 
 
 def _awaited(name: NodeName, page: Sighted, report: Report | None) -> bool:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
+from time import monotonic
 
 from syncd.core.model import NodeName, OrderedStep, Outcome, PutSecret, Reloaded, ReloadSecure, RemoveSecret, Step
 from syncd.engine.crew import Crew, Done, Failed, Lane
@@ -22,7 +23,8 @@ class _Failure:
 
     outcome: Outcome
     times: int
-    again: datetime
+    again: float
+    """By the monotonic clock: the other one may be set."""
 
 
 class Chain:
@@ -49,7 +51,7 @@ class Chain:
 
     def take(self, performer: Performer, steps: list[OrderedStep]) -> tuple[Outcome, ...]:
         """What came of the steps; what takes longer than the patience goes on, and is told by a later call."""
-        waiting = [f.outcome for s in steps if (f := self._failures.get(_same(s))) and now() < f.again]
+        waiting = [f.outcome for s in steps if (f := self._failures.get(_same(s))) and monotonic() < f.again]
         ready = self._ready(steps, {_same(outcome.step) for outcome in waiting})
         if not ready:
             return tuple(waiting)  # whatever rings meanwhile
@@ -89,7 +91,7 @@ class Chain:
             before = self._failures.pop(_same(outcome.step), None)
             if outcome.result == "failed":
                 times = before.times + 1 if before else 1
-                again = now() + timedelta(seconds=Backoff().delay(times))
+                again = monotonic() + Backoff().delay(times)
                 self._failures[_same(outcome.step)] = _Failure(outcome, times, again)
 
 

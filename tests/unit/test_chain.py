@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from threading import Event
+from time import monotonic
 
 import pytest
 
 from syncd.core.bundle import content_digest
 from syncd.core.errors import ClusterError, HostError
 from syncd.core.model import NodeName, OrderedStep, PutSecret, Reloaded, ReloadSecure, RestartNode, SweepCopies
+from syncd.engine import chain as chain_module
 from syncd.engine.chain import Chain
 from syncd.engine.crew import Crew
 from syncd.engine.desk import Desk
+from syncd.engine.patience import Backoff
 from syncd.engine.perform import Performer
 from syncd.engine.tools import Toolbox
 from syncd.ports import Deadline, Found, now
@@ -88,6 +92,20 @@ def test_a_restart_stops_at_the_step_that_fails_and_is_not_tried_again_at_once(
     assert taken(chain, performer, *steps) == [("RestartNode", "failed")]
     assert chain.acted == acted, "nothing was done"
     assert taken(chain, performer, SweepCopies(NAMES[1], "why")) == [("SweepCopies", "done")], "another node's step is"
+
+
+def test_a_clock_that_is_set_back_puts_no_try_off(
+    bench: Bench, performer: Performer, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = Chain("restart", crew, 10, strict=True)
+    bench.hosts[NAMES[0]].error = HostError("unreachable", "no")
+    sweep = SweepCopies(NAMES[0], "why")
+    assert taken(chain, performer, sweep) == [("SweepCopies", "failed")]
+    bench.hosts[NAMES[0]].error = None
+    monkeypatch.setattr(chain_module, "now", lambda: now() - timedelta(hours=1))
+    passed = monotonic() + Backoff().cap
+    monkeypatch.setattr(chain_module, "monotonic", lambda: passed, raising=False)
+    assert taken(chain, performer, sweep) == [("SweepCopies", "done")]
 
 
 def test_without_steps_nothing_happens(performer: Performer, crew: Crew) -> None:
