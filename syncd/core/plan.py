@@ -8,6 +8,7 @@ from syncd.core import credential
 from syncd.core import memory as history
 from syncd.core.eck.mirror import mirror_steps
 from syncd.core.eck.resource import resource_steps
+from syncd.core.eck.writes import without_withdrawn
 from syncd.core.guard import guard
 from syncd.core.model import (
     Absent,
@@ -60,7 +61,7 @@ def make_plan(seen: Observed, policy: Policy, now: datetime, fresh: MarkerSource
     holds = _past(seen)
     policy, seen, past = leave.without_the_dead(policy, seen, seen.remembered)
     carried = carry_out(past, policy, seen, now)
-    kept, back = leave.without_the_returned(policy, seen, carried.memory)
+    kept, back = leave.without_the_returned(policy, seen, without_withdrawn(policy, carried.memory))
     memory = leave.note_left(policy, seen, history.note_restarts(kept, seen, now), now)
     parts: dict[Context, Part] = {}
     for context in Context:

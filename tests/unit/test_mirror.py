@@ -609,6 +609,7 @@ class TestContested:
         step, holds = decide(side)
         assert step is None
         assert [(hold.rule, hold.until) for hold in holds] == [("mirror_contested", NOW + timedelta(minutes=20))]
+        assert "written again at 12:20Z" in holds[0].text
 
     @pytest.mark.parametrize(
         ("ago", "names"),

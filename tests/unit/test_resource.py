@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from syncd.core.afterwards import note_eck_writes
 from syncd.core.eck.resource import as_yaml, manifest, resource_digest, resource_steps
 from syncd.core.eck.services import wrong_target
+from syncd.core.eck.writes import without_withdrawn
 from syncd.core.errors import UnsafePlan
 from syncd.core.guard import check
+from syncd.core.memory import dump, parse
 from syncd.core.model import (
     Absent,
     Alias,
@@ -21,6 +24,7 @@ from syncd.core.model import (
     EckWrite,
     Hold,
     Known,
+    Memory,
     MirrorPolicy,
     PutResource,
     RemotePolicy,
@@ -180,6 +184,44 @@ class TestContested:
 
     def test_the_day_after_it_is(self) -> None:
         assert decide(self.applied(timedelta(hours=25)))[0]
+
+    def test_taken_out_a_second_time_it_is_applied_no_more_however_long_ago_that_was(self) -> None:
+        for days in (1, 300):
+            step, holds = decide(self.applied(timedelta(days=days), timedelta(days=days + 1)))
+            assert step is None
+            assert [(hold.rule, hold.grave, hold.until) for hold in holds] == [("resource_contested", True, None)]
+            assert "`resource: managed`" in holds[0].text
+
+    def test_a_controller_that_takes_it_out_each_time_sees_two_applies_and_no_more(self) -> None:
+        made, memory, applied = side(API_KEY), Memory(), 0
+        for hour in range(240):
+            at = NOW + timedelta(hours=hour)
+            made.resource, made.memory = Known(resource(), at), Known(memory, at)
+            for step in resource_steps(made.policy, made.seen(), at)[0]:
+                assert isinstance(step, PutResource)
+                applied += 1
+                write = EckWrite(step.alias, "resource", resource_digest(step), at)
+                memory = parse(dump(note_eck_writes(memory, [write]), "onprem"), "state")
+        assert applied == 2
+
+    def test_consent_that_is_withdrawn_and_given_anew_is_new(self) -> None:
+        what = self.applied(timedelta(days=1), timedelta(days=2))
+        assert isinstance(what.memory, Known)
+        memory = what.memory.value
+        assert without_withdrawn(what.policy, memory) == memory
+        withdrawn = replace(what.policy, remotes=(replace(API_KEY, eck=ECK),))
+        what.memory = Known(without_withdrawn(withdrawn, memory), NOW)
+        assert decide(what)[0]
+        other = replace(API_KEY, alias=Alias("two"))
+        both = replace(what.policy, remotes=(*withdrawn.remotes, other))
+        assert without_withdrawn(both, memory) == memory, "it is one resource, and one of them consents"
+
+    def test_a_resource_that_was_made_anew_has_undone_nothing(self) -> None:
+        what = self.applied(timedelta(days=1), timedelta(days=2))
+        assert isinstance(what.resource, Known)
+        what.resource = Known(replace(what.resource.value, uid="another"), NOW)
+        steps, holds = resource_steps(what.policy, what.seen(), NOW)
+        assert (len(steps), holds) == (1, [])
 
     def test_what_was_read_before_the_apply_says_nothing_of_it(self) -> None:
         what = self.applied(timedelta(minutes=1))

@@ -27,7 +27,8 @@ from syncd.core.model import (
 from syncd.core.proof.markers import MarkerSource, marker_names
 
 CONTESTED = timedelta(hours=1)
-"""What is undone twice within this is somebody's wish, or somebody's controller."""
+"""What is undone twice within this is somebody's wish, or somebody's controller. Then it is written more seldom, and
+not never: ECK's nodes would refuse ours for as long as no person looks, and two writes an hour harm nobody."""
 _UNDONE = 2
 _MOST_BYTES = 900 * 1024
 """An object may have about a mebibyte in all."""
@@ -165,10 +166,11 @@ def _unless_contested(case: Case, step: PutMirror) -> tuple[Step | None, list[Ho
     text = (
         f"somebody undid what syncd wrote to {case.name} {len(lately)} times within the {hours(CONTESTED)} ({step.why})"
     )
-    cure = "find who else writes it (kubectl get configmap --show-managed-fields), and let it keep what is not its own"
+    cure = "Find who else writes it (kubectl get configmap --show-managed-fields), and let it keep what is not its own"
     if case.lost:  # writing again is harmless, and not writing stops ECK
         return step, [Hold(step.alias, "mirror_contested", f"{text}; it is made again each time. {cure}")]
-    return None, [Hold(step.alias, "mirror_contested", f"{text}; {cure}", until)]
+    again = f"written again at {until:%H:%M}Z, since ECK's nodes may refuse this cluster meanwhile"
+    return None, [Hold(step.alias, "mirror_contested", f"{text}; {again}. {cure}", until)]
 
 
 def _cannot(case: Case, text: str) -> Hold | None:

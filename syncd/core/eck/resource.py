@@ -7,7 +7,7 @@ when the resource names a ConfigMap that is not there, so the mirror comes first
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from syncd.core.bundle import Digest, content_digest
@@ -28,7 +28,10 @@ from syncd.core.model import (
 )
 
 CONTESTED = timedelta(hours=24)
-"""What was applied and is gone within this is not applied again: it may restart the remote each time."""
+"""What was applied and taken out is applied once more after this: each time may restart the remote."""
+_MOST = 2
+"""What was taken out so often is somebody's wish: it is applied no more, until the operator consents anew."""
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 Field = Literal["config_map", "remote_cluster_server"]
 _PATHS: Mapping[Field, tuple[str, ...]] = {
@@ -214,8 +217,8 @@ def _step(case: _Case, missing: Mapping[Field, str | bool]) -> PutResource:
 
 
 def resource_digest(step: PutResource) -> Digest:
-    """Names what a step applies, for the memory."""
-    return content_digest(json.dumps(step.manifest, sort_keys=True).encode())
+    """Names what a step applies and to which object, for the memory: one that was made anew has undone nothing."""
+    return content_digest(json.dumps([step.manifest, step.expect[1]], sort_keys=True).encode())
 
 
 def _forgetful(seen: Observed) -> str:
@@ -229,11 +232,18 @@ def _refused(case: _Case, step: PutResource) -> Hold | None:
     if step.restarts and (why := _forgetful(case.seen)):
         text = f"whether somebody undoes what syncd applies to {case.name} is not known ({why})"
         return Hold(case.subject, "resource_memory_unknown", f"{text}, and it restarts the remote each time")
-    before = undone(case.seen, case.aliases, "resource", resource_digest(step), case.now - CONTESTED, case.now)
-    if not before:
+    before = undone(case.seen, case.aliases, "resource", resource_digest(step), _EVER, case.now)
+    if not before or (len(before) < _MOST and case.now >= before[0] + CONTESTED):
         return None
     text = (
         f"syncd applied it at {before[0]:%Y-%m-%d %H:%M}Z and somebody took it out again ({step.why}): "
-        f"add it where {case.name} is kept (a chart, a repository). Tried again after {hours(CONTESTED)}"
+        f"add it where {case.name} is kept (a chart, a repository)"
     )
-    return Hold(case.subject, "resource_contested", text, before[0] + CONTESTED)
+    if len(before) < _MOST:
+        again = f"Tried once more after {hours(CONTESTED)}"
+        return Hold(case.subject, "resource_contested", f"{text}. {again}", before[0] + CONTESTED)
+    cure = (
+        "It is applied no more. If whoever took it out does so no longer: take `resource: managed` of this remote out of "
+        "the configuration, and put it back when syncd shows resource_field"
+    )
+    return Hold(case.subject, "resource_contested", f"{text}. {cure}")

@@ -1,11 +1,12 @@
 """What the memory says of syncd's own writes on ECK's side: whether a reading is from before, whether they are undone."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from syncd.core.bundle import Digest
-from syncd.core.model import Alias, EckWrite, Observed
+from syncd.core.model import Alias, EckWrite, Memory, Observed, Policy, RemotePolicy
 
 Kind = Literal["mirror", "resource"]
 
@@ -24,6 +25,19 @@ def undone(
     """When this very content was already written since a moment, latest first: it is missing again, so somebody undid it."""
     same = (write for write in _writes(seen, aliases, kind) if write.digest == digest and since < write.at <= now)
     return tuple(sorted((write.at for write in same), reverse=True))
+
+
+def without_withdrawn(policy: Policy, memory: Memory) -> Memory:
+    """The memory in which nothing stands against applying fields of a resource once the operator consents to it anew."""
+    wanted = [remote for remote in policy.remotes if remote.eck]
+    consented = {_named(remote) for remote in wanted if remote.eck and remote.eck.apply}
+    withdrawn = {remote.alias for remote in wanted if _named(remote) not in consented}
+    kept = tuple(write for write in memory.eck if write.kind != "resource" or write.alias not in withdrawn)
+    return replace(memory, eck=kept) if kept != memory.eck else memory
+
+
+def _named(remote: RemotePolicy) -> tuple[str, str] | None:
+    return (remote.eck.namespace, remote.eck.resource) if remote.eck else None
 
 
 def hours(span: timedelta) -> str:
