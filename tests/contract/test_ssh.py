@@ -265,10 +265,11 @@ def test_no_session_is_closed_while_something_listens(small: SshFleet) -> None:
 
 def test_a_session_that_was_in_use_is_closed_when_it_is_not(small: SshFleet, sshd: Sshd) -> None:
     """The bound holds again."""
-    stream = small.host(NAME).dial(sshd.address, sshd.port, soon())
+    mine = small.host(NAME)
+    stream = mine.dial(sshd.address, sshd.port, soon())
     look_elsewhere(small)
-    assert small.sessions == 2
+    warm = [mine.warm]
     stream.close()
     look_elsewhere(small)
-    assert small.sessions == 1
+    assert [*warm, mine.warm] == [True, False]
     assert small.host(OTHER).warm
