@@ -36,8 +36,10 @@ class DemoSshd:
         port: int = 0,
         commands: Sequence[Sequence[str]] = (),
         home: Path = Path(),
+        files: "type[Files] | None" = None,
     ) -> None:
-        """`commands`: what may be run, in `home`."""
+        """`commands`: what may be run, in `home`. `files`: how it handles files, where not as `Files` does."""
+        self._files = files or Files
         self._host_key = host_key
         self._commands = {shlex.join(argv): tuple(argv) for argv in commands}
         self._home = home
@@ -77,7 +79,7 @@ class DemoSshd:
                 return
             transport = paramiko.Transport(connection)
             transport.add_server_key(self._host_key)
-            transport.set_subsystem_handler("sftp", _SftpServer, _Files)
+            transport.set_subsystem_handler("sftp", _SftpServer, self._files)
             self._transports.append(transport)
             Thread(target=self._serve, args=(transport,), daemon=True).start()
 
@@ -180,22 +182,26 @@ class _Handle(SFTPHandle):
         return SFTP_OK
 
 
-class _Files(paramiko.SFTPServerInterface):
+class Files(paramiko.SFTPServerInterface):
     """The files of this machine, as its user may see them."""
 
     def list_folder(self, path: str) -> list[SFTPAttributes] | int:
+        """READDIR."""
         try:
             return [SFTPAttributes.from_stat(entry.lstat(), entry.name) for entry in Path(path).iterdir()]
         except OSError as error:
             return _code(error)
 
     def stat(self, path: str) -> SFTPAttributes | int:
+        """STAT."""
         return _attributes(Path(path), follow=True)
 
     def lstat(self, path: str) -> SFTPAttributes | int:
+        """LSTAT."""
         return _attributes(Path(path), follow=False)
 
     def open(self, path: str, flags: int, attr: SFTPAttributes) -> SFTPHandle | int:  # noqa: ARG002
+        """OPEN."""
         try:
             descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         except OSError as error:
@@ -208,12 +214,15 @@ class _Files(paramiko.SFTPServerInterface):
         return handle
 
     def remove(self, path: str) -> int:
+        """REMOVE."""
         return _done(lambda: Path(path).unlink())
 
     def posix_rename(self, oldpath: str, newpath: str) -> int:
+        """`posix-rename@openssh.com`."""
         return _done(lambda: Path(oldpath).rename(newpath))
 
     def chattr(self, path: str, attr: SFTPAttributes) -> int:
+        """SETSTAT."""
         return _done(lambda: paramiko.SFTPServer.set_file_attr(path, attr))
 
 

@@ -23,7 +23,7 @@ from syncd.demo.node import NodeConfig
 from syncd.demo.own import YML, OwnCas
 from syncd.demo.pki import EckCa
 from syncd.demo.remote import DemoRemote
-from syncd.demo.sshd import DemoSshd
+from syncd.demo.sshd import DemoSshd, Files
 from syncd.ports import now
 
 NAMES = ("es-01", "es-02", "es-03")
@@ -44,10 +44,11 @@ _COMMANDS = {name: [*_SERVICE, name] for name in ("restart", "status")}
 class World:
     """All of it, below one folder."""
 
-    def __init__(self, folder: Path, overlap: str = "8s", *, bare: bool = False) -> None:
-        """`bare`: of a cluster that has no remote yet, and whose elasticsearch.yml knows of none."""
+    def __init__(self, folder: Path, overlap: str = "8s", *, bare: bool = False, files: type[Files] = Files) -> None:
+        """`bare`: of a cluster that has no remote yet, and whose elasticsearch.yml knows of none. `files`: of the hosts."""
         self.folder = folder
         self.bare = bare
+        self._files = files
         self.ca = EckCa.create(now())
         self.company = EckCa.create(now(), cluster="company-proxy").cert
         self.kube = DemoKube().start()
@@ -210,7 +211,8 @@ class World:
     def _host(self, name: str) -> DemoSshd:
         self._config_dir(name).mkdir(parents=True)
         commands, home = tuple(_COMMANDS.values()), self.node(name)
-        return DemoSshd(self._key(f"host-{name}"), self._client_key, commands=commands, home=home).start()
+        key = self._key(f"host-{name}")
+        return DemoSshd(key, self._client_key, commands=commands, home=home, files=self._files).start()
 
     def _config_dir(self, name: str) -> Path:
         return self.node(name) / "config"

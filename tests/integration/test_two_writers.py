@@ -16,13 +16,16 @@ import pytest
 from paramiko import SFTPAttributes, SFTPHandle
 
 from syncd.core.bundle import Cert, read_trust_file
-from syncd.demo import sshd
 from syncd.demo.free_ports import free_ports
+from syncd.demo.sshd import Files
 from syncd.demo.world import NAMES, World
 from syncd.ports import now
 from tests.bed.waiting import wait_for
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(1200)
+
+LONG = 180
+"""Seconds at most for what takes ten on a machine that has nothing else to do."""
 
 
 class Daemon:
@@ -66,23 +69,26 @@ class Daemon:
 class Writes:
     """What is written on the hosts; a writer can be stopped in the middle of a write."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.renamed: list[str] = []
         self.freeze: tuple[str, int] | None = None
-        rename, opened = sshd._Files.posix_rename, sshd._Files.open
 
-        def note(files: sshd._Files, old: str, new: str) -> int:
-            self.renamed.append(Path(new).parent.parent.name)
-            return rename(files, old, new)
+    def files(self) -> type[Files]:
+        """For the hosts of a world."""
+        writes = self
 
-        def stop(files: sshd._Files, path: str, flags: int, attr: SFTPAttributes) -> SFTPHandle | int:
-            if self.freeze and flags & os.O_CREAT and f"/{self.freeze[0]}/" in path:
-                os.kill(self.freeze[1], signal.SIGSTOP)
-                self.freeze = None
-            return opened(files, path, flags, attr)
+        class Watched(Files):
+            def posix_rename(self, oldpath: str, newpath: str) -> int:
+                writes.renamed.append(Path(newpath).parent.parent.name)
+                return super().posix_rename(oldpath, newpath)
 
-        monkeypatch.setattr(sshd._Files, "posix_rename", note)
-        monkeypatch.setattr(sshd._Files, "open", stop)
+            def open(self, path: str, flags: int, attr: SFTPAttributes) -> SFTPHandle | int:
+                if writes.freeze and flags & os.O_CREAT and f"/{writes.freeze[0]}/" in path:
+                    os.kill(writes.freeze[1], signal.SIGSTOP)
+                    writes.freeze = None
+                return super().open(path, flags, attr)
+
+        return Watched
 
     @property
     def armed(self) -> bool:
@@ -91,13 +97,13 @@ class Writes:
 
 
 @pytest.fixture
-def writes(monkeypatch: pytest.MonkeyPatch) -> Writes:
-    return Writes(monkeypatch)
+def writes() -> Writes:
+    return Writes()
 
 
 @pytest.fixture
 def world(tmp_path: Path, writes: Writes) -> Iterator[World]:
-    made = World(tmp_path, overlap="24h")
+    made = World(tmp_path, overlap="24h", files=writes.files())
     made.start_nodes()
     yield made
     made.stop()
@@ -118,7 +124,7 @@ def trust(world: World, name: str) -> set[Cert]:
 def rotate(world: World) -> None:
     """A new key, and every file has it."""
     world.publish(world.ca.rekey(now()))
-    wait_for(lambda: all(world.ca.cert in trust(world, name) for name in NAMES), 60, "the new CA everywhere")
+    wait_for(lambda: all(world.ca.cert in trust(world, name) for name in NAMES), LONG, "the new CA everywhere")
 
 
 def each_once(writes: Writes) -> bool:
@@ -129,8 +135,10 @@ def test_of_two_daemons_one_writes_each_file_once_and_the_other_takes_over(
     world: World, writes: Writes, daemons: list[Daemon]
 ) -> None:
     daemons += [Daemon(world, 1), Daemon(world, 2)]
-    wait_for(lambda: sorted(daemon.keeps() for daemon in daemons) == [False, True], 60, "one of them keeps the cluster")
-    wait_for(lambda: world.ca.cert in trust(world, NAMES[2]), 60, "onboarding")
+    wait_for(
+        lambda: sorted(daemon.keeps() for daemon in daemons) == [False, True], LONG, "one of them keeps the cluster"
+    )
+    wait_for(lambda: world.ca.cert in trust(world, NAMES[2]), LONG, "onboarding")
     keeper = next(daemon for daemon in daemons if daemon.keeps())
     for ending in (keeper, None):
         writes.renamed.clear()
@@ -139,7 +147,7 @@ def test_of_two_daemons_one_writes_each_file_once_and_the_other_takes_over(
         assert sum(daemon.keeps() for daemon in daemons) == 1
         if ending:
             ending.end()
-            wait_for(lambda: any(daemon.keeps() for daemon in daemons), 60, "the other takes over")
+            wait_for(lambda: any(daemon.keeps() for daemon in daemons), LONG, "the other takes over")
 
 
 def test_of_two_installations_on_one_cluster_one_writes_and_the_other_says_why_not(
@@ -147,8 +155,8 @@ def test_of_two_installations_on_one_cluster_one_writes_and_the_other_says_why_n
 ) -> None:
     """Each has a Lease and a memory of its own, so both might write; the cluster itself names its keeper."""
     daemons += [Daemon(world, 1, name="one"), Daemon(world, 2, name="two")]
-    wait_for(lambda: sorted("other_owner" in daemon.rules() for daemon in daemons) == [False, True], 60, "one keeper")
-    wait_for(lambda: world.ca.cert in trust(world, NAMES[2]), 60, "onboarding")
+    wait_for(lambda: sorted("other_owner" in daemon.rules() for daemon in daemons) == [False, True], LONG, "one keeper")
+    wait_for(lambda: world.ca.cert in trust(world, NAMES[2]), LONG, "onboarding")
     writes.renamed.clear()
     for _ in range(2):
         rotate(world)
@@ -161,21 +169,21 @@ def test_a_daemon_that_was_frozen_in_mid_write_writes_nothing_on_what_it_knew(
     """It wakes up after its Lease was over and another daemon went on: its half-done write must come to nothing."""
     daemons.append(Daemon(world, 1))
     frozen = daemons[0]
-    wait_for(frozen.keeps, 60, "the first keeps the cluster")
-    wait_for(lambda: world.ca.cert in trust(world, NAMES[2]), 60, "onboarding")
+    wait_for(frozen.keeps, LONG, "the first keeps the cluster")
+    wait_for(lambda: world.ca.cert in trust(world, NAMES[2]), LONG, "onboarding")
     daemons.append(Daemon(world, 2))
-    wait_for(lambda: "standby" in daemons[1].rules(), 60, "the second watches")
+    wait_for(lambda: "standby" in daemons[1].rules(), LONG, "the second watches")
     writes.freeze = (NAMES[1], frozen.process.pid)
     rotate(world)
-    wait_for(daemons[1].keeps, 60, "the second took over")
+    wait_for(daemons[1].keeps, LONG, "the second took over")
     assert not writes.armed, "the first was stopped in the middle of its write"
     rotate(world)
     writes.renamed.clear()
     before = {name: world.trust_file(name).read_bytes() for name in NAMES}
     woken = now()
     frozen.process.send_signal(signal.SIGCONT)
-    wait_for(lambda: "standby" in frozen.rules() and _looked_since(frozen, woken), 60, "the first watches")
-    wait_for(lambda: not list(world.folder.glob("*/config/.*.syncd-*")), 30, "its half-done write is cleared away")
+    wait_for(lambda: "standby" in frozen.rules() and _looked_since(frozen, woken), LONG, "the first watches")
+    wait_for(lambda: not list(world.folder.glob("*/config/.*.syncd-*")), LONG, "its half-done write is cleared away")
     assert writes.renamed == []
     assert {name: world.trust_file(name).read_bytes() for name in NAMES} == before
 
