@@ -12,7 +12,7 @@ from threading import Event, Lock, Thread
 from syncd.demo.pki import EckCa
 from syncd.ports import now
 from tests.bed import paths
-from tests.bed.elasticsearch import EsNode, start_cluster
+from tests.bed.elasticsearch import QUICK_RELOAD, EsNode, start_cluster
 from tests.bed.kube import KubeApi, Refused
 
 NS, CLUSTER = "elastic", "quickstart"
@@ -30,7 +30,7 @@ xpack.security.transport.ssl.verification_mode: certificate
 xpack.security.transport.ssl.certificate: chain.pem
 xpack.security.transport.ssl.key: key.pem
 xpack.security.transport.ssl.certificate_authorities: ["{_TRUST}"]
-"""
+{QUICK_RELOAD}"""
 
 
 @dataclass

@@ -5,23 +5,27 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from syncd.adapters.elasticsearch import ElasticsearchApi, ElasticsearchSettings
 from syncd.adapters.local import dial
 from syncd.adapters.tls import TlsHandshakes
 from syncd.core.bundle import Cert, bundle_digest, parse_cert, read_trust_file
-from syncd.core.model import Shown
+from syncd.core.model import Alias, NodeName, Shown
 from syncd.ports import Deadline
 from tests.bed.authority import Authority
-from tests.bed.eck import CLUSTER, INDEX, NS, EckRemote
-from tests.bed.elasticsearch import PASSWORD, USER, EsRefusedError
+from tests.bed.eck import CLUSTER, INDEX, NS, SECRET, EckRemote
+from tests.bed.elasticsearch import PASSWORD, QUICK_RELOAD, USER
+from tests.bed.fresh import End, Ends
 from tests.bed.kube import KubeApi, Refused
 from tests.bed.sshd import free_port
 from tests.bed.sudo_hosts import LOGIN, PORT
@@ -30,6 +34,7 @@ from tests.bed.waiting import wait_for
 
 ALIAS = "eck-prod"
 MIRROR = f"/api/v1/namespaces/{NS}/configmaps/remote-certs"
+_EVENTS = f"/api/v1/namespaces/{NS}/events"
 
 
 @dataclass
@@ -47,6 +52,8 @@ class Estate:
     """More keys of the remote in the configuration."""
     port: int = field(default_factory=free_port)
     daemon: subprocess.Popen[bytes] | None = None
+    key_id: str = ""
+    """Of the API key that the daemon was given last."""
 
     @property
     def config(self) -> Path:
@@ -111,10 +118,18 @@ class Estate:
             self.daemon.wait()
             self.daemon = None
 
-    def syncd(self, *argv: str) -> subprocess.CompletedProcess[str]:
+    def end(self) -> None:
+        """End the daemon as systemd would: it gives back its permit."""
+        if self.daemon:
+            self.daemon.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.daemon.wait(30)
+            self.kill()
+
+    def syncd(self, *argv: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """A command."""
         command = [sys.executable, "-m", "syncd", *argv, "--config", str(self.config)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
 
     # --- what is seen
 
@@ -142,6 +157,23 @@ class Estate:
         good = [row for row in status["rows"] if row["link"] == "up" and row["loaded"].startswith("proven")]
         return bool(good) and good == status["rows"] and status["restart"]["open"] is None
 
+    def become(self, model: str) -> "Estate":
+        """Let the remote be joined by this model from now on, and point the alias; nothing else links the clusters."""
+        self.model, self.of_remote = model, {}
+        self.kube.request("DELETE", _EVENTS)
+        if model == "api_key":
+            self.give_key()
+            self.of_remote = {"credential_file": "api-key"}
+        self.point_alias()
+        return self
+
+    def give_key(self) -> str:
+        """Another API key of the remote in the daemon's file; its id."""
+        number, encoded = self.remote.api_key()
+        replace_file(self.folder / "api-key", encoded)
+        self.key_id = number
+        return number
+
     def point_alias(self) -> None:
         """What `connect: observed` leaves to the operator: where the remote is."""
         transport = self.model == "certificate"
@@ -157,23 +189,29 @@ class Estate:
 
     def fresh(self, number: int) -> list[str]:
         """Force new connections from every node and use them; what failed, by node."""
-        setting = f"cluster.remote.{ALIAS}.proxy_socket_connections"
-        self.cluster.api("PUT", "/_cluster/settings", {"persistent": {setting: 1 + number % 2}})
-        return [f"{node.name}: {error}" for node in self.cluster.nodes if (error := self._use(node))]
+        cluster = self.cluster
+        ends = tuple(
+            End(node.name, partial(cluster.api, node=node), node.logs / f"{cluster.name}.log") for node in cluster.nodes
+        )
+        return Ends(ends, self.remote.node.log, ALIAS, INDEX).fresh(number)
 
-    def _use(self, node: SystemdNode) -> str:
-        """A few tries, since the old sockets close while the new ones open; broken trust fails them all."""
-        error = ""
-        for _ in range(4):
-            try:
-                answer = self.cluster.api("GET", f"/_resolve/cluster/{ALIAS}:{INDEX}", node=node)
-                if answer[ALIAS].get("connected"):
-                    self.cluster.api("GET", f"/{ALIAS}:{INDEX}/_search?size=1", node=node)
-                    return ""
-                error = str(answer[ALIAS])
-            except EsRefusedError as refused:
-                error = str(refused)
-        return error
+    def keys_in_use(self) -> dict[str, str | None]:
+        """The id of the API key that each node's process uses, as the remote names it."""
+        urls = {NodeName(node.name): node.url for node in self.cluster.nodes}
+        settings = ElasticsearchSettings(
+            tuple(urls.values()), str(self.cluster.http_ca_file),
+            username=USER, password_file=str(self.folder / "password"), node_urls=urls,
+        )  # fmt: skip
+        api = ElasticsearchApi(settings)
+        try:
+            return {str(name): api.key_in_use(name, Alias(ALIAS), Deadline.after(30)) for name in urls}
+        finally:
+            api.close()
+
+    def events(self) -> list[dict[str, Any]]:
+        """What was told to Kubernetes of the remote's Secret since `become`."""
+        items = self.kube.request("GET", _EVENTS)["items"]
+        return [item for item in items if item["involvedObject"]["name"] == SECRET]
 
     def invocations(self) -> dict[str, str]:
         """InvocationID by node: another one for each start."""
@@ -259,23 +297,27 @@ class Estate:
             raise TimeoutError("\n".join([str(error), *holds, *rows])) from error
 
 
+def replace_file(path: Path, text: str) -> None:
+    """As a careful person does: whoever reads it meanwhile reads the old one or the new one."""
+    temp = path.with_name(f"{path.name}.new")
+    temp.write_text(text)
+    temp.rename(path)
+
+
 @contextmanager
 def run_estate(folder: Path, kube: KubeApi, model: str, **cluster: object) -> Iterator[Estate]:
     """A bare cluster, green, and a remote; the alias is pointed, and nothing else links them."""
-    made = SystemdCluster(folder, **cluster).create()  # type: ignore[arg-type]  # of SystemdCluster
+    made = SystemdCluster(folder, yml=QUICK_RELOAD, **cluster).create()  # type: ignore[arg-type]  # of SystemdCluster
     (folder / "eck").mkdir(mode=0o755)
     remote = EckRemote(folder / "eck", kube)
     site = Estate(folder, made, remote, kube, model)
     with suppress(Refused):  # other tests have used this API server
         kube.request("DELETE", MIRROR)
     try:
-        remote.start()
-        made.start()
-        if model == "api_key":
-            (folder / "api-key").write_text(remote.api_key()[1])
-            site.of_remote = {"credential_file": "api-key"}
-        site.point_alias()
-        yield site
+        starts: list[Callable[[], object]] = [remote.start, made.start]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda start: start(), starts))
+        yield site.become(model)
     finally:
         site.kill()
         remote.stop()

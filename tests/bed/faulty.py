@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -62,14 +61,6 @@ class Faulty(Estate):
         body = {"persistent": nothing, "transient": {ALLOCATION: None}}
         wait_for(lambda: self.ask("PUT", "/_cluster/settings", body), 120, "an answering cluster")
         self.cluster.wait_green()
-
-    def end(self) -> None:
-        """End the daemon as systemd would: it gives back its permit."""
-        if self.daemon:
-            self.daemon.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self.daemon.wait(30)
-            self.kill()
 
     def allocate(self, wanted: dict[str, str]) -> None:
         """Set allocation in these scopes, and in no other."""

@@ -1,14 +1,11 @@
-"""Two clusters joined by a cross-cluster API key, and a way to force fresh connections.
-
-Open sockets survive broken trust for days, so a search that works proves nothing. A changed `proxy_socket_connections`
-makes every node close all sockets of the alias and open new ones (elasticsearch `ProxyConnectionStrategy`).
-"""
+"""Two clusters joined by a cross-cluster API key, and a way to force fresh connections."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.demo.pki import EckCa
-from tests.bed.elasticsearch import EsNode, EsRefusedError, start_cluster
+from tests.bed.elasticsearch import EsNode, await_cluster, begin_cluster
+from tests.bed.fresh import End, Ends
 
 ALIAS = "eck-prod"
 FILE = "remote-cluster-ca.crt"
@@ -37,18 +34,20 @@ class Pair:
     """Of the cross-cluster API key in the local nodes' keystores."""
 
     @classmethod
-    def start(cls, folder: Path, ca: EckCa, nodes: int, version: str, trust: bytes) -> "Pair":
-        """Start both clusters and link them; the local trust files hold `trust` at first."""
+    def start(cls, folder: Path, ca: EckCa, nodes: int, version: str, trust: bytes, yml: str = "") -> "Pair":
+        """Start both clusters and link them; the local trust files hold `trust` at first, each yml the lines `yml`."""
         folder.chmod(0o755)
         leaf = ca.leaf()
         served = {"chain.pem": leaf.chain_pem, "key.pem": leaf.key_pem}
-        remote = EsNode(folder / "remote", "remote-01", "remote", version, _REMOTE_YML, served)
+        remote = EsNode(folder / "remote", "remote-01", "remote", version, _REMOTE_YML + yml, served)
         names = [f"es-{number:02}" for number in range(1, nodes + 1)]
-        local = [EsNode(folder / name, name, "onprem", version, _LOCAL_YML, {FILE: trust}) for name in names]
+        local = [EsNode(folder / name, name, "onprem", version, _LOCAL_YML + yml, {FILE: trust}) for name in names]
         pair = cls(folder, ca, local, remote)
         try:
-            start_cluster([remote])
-            start_cluster(local)
+            for cluster in ([remote], local):
+                begin_cluster(cluster)
+            for cluster in ([remote], local):
+                await_cluster(cluster)
             pair._link()
         except BaseException:
             pair.stop()
@@ -68,23 +67,13 @@ class Pair:
 
     def fresh(self, number: int) -> list[str]:
         """Force new connections on every node and use them; what failed, by node."""
-        setting = f"cluster.remote.{ALIAS}.proxy_socket_connections"
-        self.local[0].api("PUT", "/_cluster/settings", {"persistent": {setting: 1 + number % 2}})
-        return [f"{node.name}: {error}" for node in self.local if (error := self._use(node))]
+        return self.ends.fresh(number)
 
-    def _use(self, node: EsNode) -> str:
-        """A few tries, since the old sockets close while the new ones open; broken trust fails them all."""
-        error = ""
-        for _ in range(4):
-            try:
-                answer = node.api("GET", f"/_resolve/cluster/{ALIAS}:linked")
-                if answer[ALIAS].get("connected"):
-                    node.api("GET", f"/{ALIAS}:linked/_search?size=1")
-                    return ""
-                error = str(answer[ALIAS])
-            except EsRefusedError as refused:
-                error = str(refused)
-        return error
+    @property
+    def ends(self) -> Ends:
+        """Who connects to whom."""
+        ends = tuple(End(node.name, node.api, node.log) for node in self.local)
+        return Ends(ends, self.remote.log, ALIAS, "linked")
 
     def _link(self) -> None:
         self.remote.api("PUT", "/linked", {"settings": {"number_of_replicas": 0}})

@@ -35,6 +35,8 @@ class Load:
     healths: set[str] = field(default_factory=set)
     open_restarts: list[tuple[float, str]] = field(default_factory=list)
     """(time, node) of each look at the cluster in which a restart was open."""
+    _names: dict[str, str] = field(default_factory=dict)
+    """Of the nodes, by their ids."""
     _stopping: Event = field(default_factory=Event)
 
     def prepare(self) -> None:
@@ -47,6 +49,10 @@ class Load:
     @contextmanager
     def going_on(self) -> Iterator["Load"]:
         """While the block runs."""
+        self._names = {
+            key: node["name"]
+            for key, node in self.cluster.api("GET", "/_nodes?filter_path=nodes.*.name")["nodes"].items()
+        }
         threads = [Thread(target=self._use, args=(node,)) for node in self.cluster.nodes]
         threads.append(Thread(target=self._watch))
         for thread in threads:
@@ -74,7 +80,7 @@ class Load:
                 self.cluster.api("PUT", f"/{INDEX}/_doc/{node.name}-{number}?timeout=30s", {"n": number}, node=node)
                 answer = self.cluster.api("GET", f"/{INDEX}/_search?size=1", node=node)
                 if answer["_shards"]["failed"]:
-                    self._failed(_gone(answer["_shards"]["failures"]) or node.name, str(answer["_shards"]))
+                    self._failed(_gone(answer["_shards"]["failures"], self._names) or node.name, str(answer["_shards"]))
             except Exception as error:  # noqa: BLE001 - whatever it is, a user's request failed
                 self._failed(node.name, repr(error))
 
@@ -96,16 +102,24 @@ class Load:
                 break
 
 
-def _gone(failures: list[dict[str, Any]]) -> str:
-    """The one node that could not be reached for a part of a search; empty: it failed in another way.
+def _gone(failures: list[dict[str, Any]], names: dict[str, str]) -> str:
+    """The one node that took a part of a search with it; empty: it failed in another way.
 
     A search has two phases, and Elasticsearch asks no other copy of a shard when the node of the first one ends before the
-    second. A shard without another copy would fail all the while that the node is away, and in other ways, too.
+    second: it is not reached, or while it ends has forgotten the first. A shard without another copy would fail all the
+    while that the node is away, and in other ways, too.
     """
-    reasons = [failure["reason"] for failure in failures]
-    names = {reason["reason"].partition("]")[0].removeprefix("[") for reason in reasons}
-    away = all(reason["type"] in {"node_not_connected_exception", "node_disconnected_exception"} for reason in reasons)
-    return names.pop() if away and len(names) == 1 else ""
+    gone = {_lost_by(failure, names) for failure in failures}
+    return gone.pop() if len(gone) == 1 else ""
+
+
+def _lost_by(failure: dict[str, Any], names: dict[str, str]) -> str:
+    match failure["reason"]:
+        case {"type": "node_not_connected_exception" | "node_disconnected_exception", "reason": str(said)}:
+            return said.partition("]")[0].removeprefix("[")
+        case {"type": "search_context_missing_exception"}:
+            return names.get(failure["node"], "")
+    return ""
 
 
 def open_restart(cluster: SystemdCluster, node: SystemdNode | None = None) -> str:

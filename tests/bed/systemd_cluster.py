@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.bed import paths
 from tests.bed.authority import Authority
-from tests.bed.elasticsearch import PASSWORD, USER, call, relocate_jvm_files
+from tests.bed.elasticsearch import PASSWORD, QUICK_START, USER, call, relocate_jvm_files
 from tests.bed.sudo_hosts import SudoHosts
 from tests.bed.systemd import SystemdWorld
 from tests.bed.waiting import wait_for
@@ -217,7 +217,8 @@ class SystemdCluster:
 
     def _configure(self, node: SystemdNode) -> None:
         relocate_jvm_files(node.config, node.folder)
-        (node.config / "jvm.options.d" / "heap.options").write_text(f"-Xms{self.heap}\n-Xmx{self.heap}\n")
+        options = (f"-Xms{self.heap}", f"-Xmx{self.heap}", *QUICK_START)
+        (node.config / "jvm.options.d" / "bed.options").write_text("\n".join([*options, ""]))
         (node.config / "elasticsearch.yml").write_text(self._yml(node))
         certs = node.config / "certs"
         certs.mkdir()

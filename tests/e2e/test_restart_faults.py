@@ -26,15 +26,13 @@ ROLLING = 600.0
 """Seconds for three restarts on a busy machine."""
 ONE = 240.0
 """Seconds for one."""
-_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote")
-_QUICK = {"jvm.options.d/quick.options": "\n".join([*_JVM, ""]).encode()}
 
 
 @pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest, open_folder_of_module: Path) -> Iterator[Faulty]:
     need(request, "systemd", "sshd", "sudo", "elasticsearch", "kube")
     kube: KubeApi = request.getfixturevalue("_kube_session")
-    made = SystemdCluster(open_folder_of_module, network="127.0.8", files=_QUICK).create()
+    made = SystemdCluster(open_folder_of_module, network="127.0.8").create()
     try:
         made.start()
         Load(made).prepare()

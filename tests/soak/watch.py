@@ -149,7 +149,7 @@ class Fresh:
         self._round += 1
         began, failed = time.monotonic(), dict.fromkeys(self._world.real, "")
         try:
-            failed |= dict(text.split(": ", 1) for text in self._world.site.pair.fresh(self._round))
+            failed |= dict(text.split(": ", 1) for text in self._world.site.pair.ends.once(self._round))
         except OSError:
             return  # REST itself does not answer: the machine is busy, and nothing is known of the connection
         except EsRefusedError as error:
