@@ -37,9 +37,13 @@ def guard(plan: Plan, seen: Observed, now: datetime) -> Plan:
     safe: list[Step] = []
     holds: list[Hold] = []
     views = {context: seen.within(context) for context in Context}
+    shared = {context: _Shared(view, context, now) for context, view in views.items()}
     for step in plan.now:
         try:
-            check(step, plan.memory, views[step.context] if isinstance(step, PutFile) else seen, now)
+            if isinstance(step, PutFile):
+                _check_file(step, plan.memory, views[step.context], shared[step.context])
+            else:
+                check(step, plan.memory, seen, now)
         except UnsafePlan as error:
             subject = _subject(step, plan)
             holds.append(Hold(subject, f"guard_{error.rule}", error.text))
@@ -72,8 +76,32 @@ def check(step: Step, memory: Memory | None, seen: Observed, now: datetime) -> N
         check_mirror(step, seen, now)
     if isinstance(step, PutResource):
         check_resource(step, seen)
-    if not isinstance(step, PutFile):
-        return
+    if isinstance(step, PutFile):
+        _check_file(step, memory, seen, _Shared(seen, step.context, now))
+
+
+class _Shared:
+    """What every node may meet with the files of a context, judged once for each change of trust."""
+
+    def __init__(self, seen: Observed, context: Context, now: datetime) -> None:
+        self.now = now
+        self._live = (*_live(seen, now), *(_peers(seen) if context is Context.TRANSPORT else ()))
+        self._judged: dict[tuple[frozenset[Cert], frozenset[Cert]], UnsafePlan | None] = {}
+
+    def check(self, before: frozenset[Cert], new: frozenset[Cert]) -> None:
+        """Raise UnsafePlan where something would no longer verify."""
+        if (before, new) not in self._judged:
+            try:
+                _no_chain_orphaned(self._live, before, new, self.now)
+                self._judged[before, new] = None
+            except UnsafePlan as error:
+                self._judged[before, new] = error
+        refusal = self._judged[before, new]
+        if refusal is not None:
+            raise UnsafePlan(refusal.rule, refusal.text)
+
+
+def _check_file(step: PutFile, memory: Memory | None, seen: Observed, shared: _Shared) -> None:
     node = seen.nodes[step.node]
     new = _parsed(step)
     if not isinstance(node.file, Known):
@@ -85,8 +113,9 @@ def check(step: Step, memory: Memory | None, seen: Observed, now: datetime) -> N
     before = set(old.trust.certs) - _revoked(removed, memory)
     if before <= set(new):
         return
-    live = _peers(seen) if step.context is Context.TRANSPORT else ()
-    _no_chain_orphaned((*_live(node, seen, now), *live), (*before, *node.own), (*new, *node.own), now)
+    anchors, left = frozenset((*before, *node.own)), frozenset((*new, *node.own))
+    _no_chain_orphaned(_dialed_from(node, seen), anchors, left, shared.now)
+    shared.check(anchors, left)
 
 
 def _parsed(step: PutFile) -> tuple[Cert, ...]:
@@ -102,14 +131,13 @@ def _revoked(removed: Iterable[Cert], memory: Memory | None) -> set[Cert]:
 
 
 def _no_chain_orphaned(
-    live: Iterable[tuple[str, Presented | Unknown]], before: Iterable[Cert], new: tuple[Cert, ...], now: datetime
+    live: Iterable[tuple[str, Presented | Unknown]], before: frozenset[Cert], new: frozenset[Cert], now: datetime
 ) -> None:
-    anchors = tuple(before)
     for alias, sight in live:
         if isinstance(sight, Unknown):
             text = f"what {alias} presents is not known ({sight.text}), and it is verified with the same file"
             raise UnsafePlan("alias_unseen", text)
-        if verifies(sight.chain, anchors, now).ok and not verifies(sight.chain, new, now).ok:
+        if verifies(sight.chain, before, now).ok and not verifies(sight.chain, new, now).ok:
             text = f"{sight.address} ({alias}) presents {sight.leaf.short}, which would no longer verify"
             raise UnsafePlan("orphans_chain", text)
 
@@ -131,11 +159,15 @@ def _peers(seen: Observed) -> Iterable[tuple[str, Presented | Unknown]]:
             yield name, shown
 
 
-def _live(node: NodeSeen, seen: Observed, now: datetime) -> Iterable[tuple[str, Presented | Unknown]]:
-    """Every chain that a connection of this node may meet: of our remotes and of the others'."""
+def _dialed_from(node: NodeSeen, seen: Observed) -> Iterable[tuple[str, Presented | Unknown]]:
+    """What our remotes presented to this node's own host."""
     for alias, handshake in node.handshakes.items():
         if alias in seen.remotes and isinstance(handshake, Known):
             yield alias, handshake.value
+
+
+def _live(seen: Observed, now: datetime) -> Iterable[tuple[str, Presented | Unknown]]:
+    """Every chain that a connection of any node may meet: of our remotes and of the others'."""
     for alias, remote in seen.remotes.items():
         yield from ((alias, sight) for sight in _lately(remote.presented, now))
     for (_, alias), stranger in seen.strangers.items():

@@ -1,5 +1,6 @@
 """What each node's elasticsearch.yml should say, why a node needs a restart, and what such an edit must not break."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -7,7 +8,9 @@ from functools import cache
 import pytest
 
 from syncd.core import yml
-from syncd.core.bundle import Cert, Fingerprint, TrustFile, content_digest, render
+from syncd.core.bundle import Cert, Fingerprint, TrustFile, bundle_digest, content_digest, render
+from syncd.core.guard import guard
+from syncd.core.java.paths import find
 from syncd.core.memory import note_restarts
 from syncd.core.model import (
     Absent,
@@ -28,9 +31,11 @@ from syncd.core.model import (
     Observed,
     Ownership,
     OwnTrust,
+    Plan,
     Policy,
     Presented,
     Process,
+    PutFile,
     RemotePolicy,
     RemoteSeen,
     RestartPolicy,
@@ -44,7 +49,7 @@ from syncd.core.model import (
 )
 from syncd.core.model.restarts import Allocation
 from syncd.core.nodes import leave, settings
-from syncd.core.nodes.consequences import unsafe_for_aliases, unsafe_for_peers
+from syncd.core.nodes.consequences import Peers, unsafe_for_aliases, unsafe_for_peers
 from syncd.core.restarts.rolling import restart_steps
 from syncd.demo.pki import EckCa, Leaf
 
@@ -233,7 +238,7 @@ class TestPeers:
     def test_what_is_on_disk_counts_not_what_the_process_has_loaded(self) -> None:
         """The CA file was emptied of the peers' CA: the process goes on, a start would not."""
         gone = with_site(node(), trust=Known(OwnTrust((OTHER.cert,), "pem", ("/x",)), NOW))
-        assert unsafe_for_peers(gone, world(gone, node(NAMES[1])), NOW)
+        assert unsafe_for_peers(gone, Peers(world(gone, node(NAMES[1])), NOW))
 
     @pytest.mark.parametrize("part", ["trust", "shown"])
     def test_unknown_holds_the_edit(self, part: str) -> None:
@@ -267,6 +272,57 @@ class TestPeers:
         rules = policy(owner="me", restart=RestartPolicy("rolling"))
         steps, _ = restart_steps(rules, seen, needs(seen, rules)[0], NOW)
         assert [type(step).__name__ for step in steps] == ["NoteFault", "RollBack"]
+
+
+def many(count: int) -> tuple[Policy, Observed]:
+    """So many nodes, half of which have a file with one CA more; all present the same leaf."""
+    names = [NodeName(f"es-{number:03}") for number in range(count)]
+    more = Known(FileState(content_digest(b"y"), TrustFile((ECK.cert, OTHER.cert)), OWNER, 0), NOW)
+    base = node(NAMES[0])
+    both = base, replace(base, file=more, files=dict.fromkeys(Context, more))
+    nodes = tuple(NodePolicy(name, PATHS[CLIENT], PATHS, CONFIG) for name in names)
+    seen = world(*(replace(both[number % 2], name=name) for number, name in enumerate(names)))
+    return replace(policy(owner="me"), nodes=nodes), seen
+
+
+def verified(what: Callable[[], object]) -> int:
+    """How many chains are judged meanwhile, remembered or not."""
+    before = find.cache_info()
+    what()
+    after = find.cache_info()
+    return after.hits + after.misses - before.hits - before.misses
+
+
+@pytest.mark.parametrize("count", [20, 60])
+def test_peers_are_judged_once_for_each_set_of_cas_and_not_for_each_node(count: int) -> None:
+    """A pass over a thousand nodes would take minutes for as long as a restart is pending."""
+    rules, seen = many(count)
+    assert len(settings.needs(rules, seen, Memory(), NOW)[0]) == count
+    assert verified(lambda: settings.needs(rules, seen, Memory(), NOW)) == 2 * count
+
+
+@pytest.mark.parametrize("count", [20, 60])
+def test_the_guard_judges_what_all_may_meet_once_for_each_change_of_trust(count: int) -> None:
+    _, seen = many(count)
+    steps = tuple(
+        PutFile(
+            each.name,
+            TRANSPORT,
+            PATHS[TRANSPORT],
+            render((ECK.cert,)),
+            bundle_digest((ECK.cert,)),
+            OWNER,
+            content_digest(b"y"),
+            (),
+            (OTHER.cert,),
+            "why",
+        )
+        for each in seen.nodes.values()
+        if isinstance(each.file, Known) and OTHER.cert in each.file.value.trust.certs
+    )
+    plan = Plan("onprem", steps, memory=Memory())
+    assert guard(plan, seen, NOW).now == steps
+    assert verified(lambda: guard(plan, seen, NOW)) <= 2 * (count + 1)
 
 
 class TestPublicRoots:

@@ -35,7 +35,7 @@ class Found:
     refusal: str = ""
 
 
-@lru_cache(maxsize=1024)  # pure, and asked again in every pass for every node: the same chains and the same files
+@lru_cache(maxsize=16384)  # pure, and asked again in every pass: a thousand nodes' chains, each with a few sets of CAs
 def find(chain: Path, anchors: frozenset[Cert]) -> Found:
     """The accepted paths of a chain (leaf first) to some anchors."""
     if len(chain) > _LONGEST:
@@ -152,7 +152,7 @@ def _nothing_called(chain: Path) -> str:
     return f"nothing trusted is called {chain[-1].issuer}"
 
 
-@lru_cache(maxsize=4096)  # pure, and the slow part
+@lru_cache(maxsize=16384)  # pure, and the slow part
 def _signed(child: Cert, issuer: Cert) -> bool:
     signed, key = child.x509, issuer.x509.public_key()
     try:

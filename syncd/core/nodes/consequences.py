@@ -12,24 +12,42 @@ from syncd.core.java.trust import verifies
 from syncd.core.model import Alias, Context, FileState, Hold, Known, NodeSeen, Observed, Presented, Seen, Unknown
 
 
-def unsafe_for_peers(node: NodeSeen, seen: Observed, now: datetime, *, managed: bool = True) -> Hold | None:
+class Peers:
+    """What the nodes show each other, judged once for each set of CAs: a thousand nodes have few such sets."""
+
+    def __init__(self, seen: Observed, now: datetime) -> None:
+        self._shown = {name: node.shown for name, node in seen.nodes.items()}
+        self._judged: dict[frozenset[Cert], tuple[str, str] | None] = {}
+        self.now = now
+
+    def refusal(self, anchors: frozenset[Cert]) -> tuple[str, str] | None:
+        """The rule and the text of the first peer that somebody with these CAs might not trust; None: all are trusted."""
+        if anchors not in self._judged:
+            self._judged[anchors] = self._refusal(anchors)
+        return self._judged[anchors]
+
+    def _refusal(self, anchors: frozenset[Cert]) -> tuple[str, str] | None:
+        for name, shown in self._shown.items():
+            if not isinstance(shown, Known):
+                return "peer_unseen", f"what {name} presents on its transport port is not known{_told(shown)}"
+            result = verifies(shown.value.presented.chain, anchors, self.now)
+            if not result.ok:
+                return "guard_orphans_peer", f"after a start it would not trust its own peer {name}: {result.text}"
+        return None
+
+
+def unsafe_for_peers(node: NodeSeen, peers: Peers, *, managed: bool = True) -> Hold | None:
     """Why a node, started with its own CAs and ours (`managed`), might not trust one of its own peers; None: it will."""
     trust = node.trust
     if not isinstance(trust, Known):
         text = getattr(trust, "text", "there is none")
         return Hold(node.name, "own_trust_unknown", f"by which CAs it trusts its own peers is not known: {text}")
-    anchors = (*trust.value.certs, *(_managed(node, Context.TRANSPORT) if managed else ()))
-    for name, peer in seen.nodes.items():
-        shown = peer.shown
-        if not isinstance(shown, Known):
-            return Hold(
-                node.name, "peer_unseen", f"what {name} presents on its transport port is not known{_told(shown)}"
-            )
-        result = verifies(shown.value.presented.chain, anchors, now)
-        if not result.ok:
-            text = f"after a start it would not trust its own peer {name}: {result.text}"
-            return Hold(node.name, "guard_orphans_peer", f"{text}. Look at {', '.join(trust.value.paths)}")
-    return None
+    refusal = peers.refusal(frozenset((*trust.value.certs, *(_managed(node, Context.TRANSPORT) if managed else ()))))
+    if refusal is None:
+        return None
+    rule, text = refusal
+    cure = f". Look at {', '.join(trust.value.paths)}" if rule == "guard_orphans_peer" else ""
+    return Hold(node.name, rule, f"{text}{cure}")
 
 
 def unsafe_for_aliases(node: NodeSeen, seen: Observed, now: datetime) -> Hold | None:
@@ -52,7 +70,7 @@ def unsafe_for_aliases(node: NodeSeen, seen: Observed, now: datetime) -> Hold | 
 
 
 def unsafe_without(
-    node: NodeSeen, seen: Observed, context: Context, revoked: Collection[Fingerprint], now: datetime
+    node: NodeSeen, seen: Observed, context: Context, revoked: Collection[Fingerprint], peers: Peers
 ) -> Hold | None:
     """Why no longer naming a context's managed file would break a peer or somebody else's alias; None: it breaks none.
 
@@ -60,7 +78,7 @@ def unsafe_without(
     """
     own = node.trust.value.certs if context is Context.TRANSPORT and isinstance(node.trust, Known) else ()
     held = [cert for cert in _managed(node, context) if cert.fingerprint not in revoked]
-    if context is Context.TRANSPORT and (hold := unsafe_for_peers(node, seen, now, managed=False)):
+    if context is Context.TRANSPORT and (hold := unsafe_for_peers(node, peers, managed=False)):
         return hold
     for alias, sight in ((alias, sight) for (where, alias), sight in seen.strangers.items() if where is context):
         if isinstance(sight, Unknown):
@@ -68,7 +86,7 @@ def unsafe_without(
             return Hold(node.name, "alias_unseen", f"{text} that is to be left")
         if not isinstance(sight, Known):
             continue
-        chain = sight.value.chain
+        chain, now = sight.value.chain, peers.now
         if verifies(chain, (*own, *held), now).ok and not verifies(chain, own, now).ok:
             text = (
                 f"the remote {alias} presents {sight.value.leaf.short}, which only the trust file verifies that is left"

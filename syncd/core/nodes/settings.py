@@ -33,7 +33,7 @@ from syncd.core.model import (
     Unknown,
     YmlState,
 )
-from syncd.core.nodes.consequences import unsafe_for_aliases, unsafe_for_peers, unsafe_without
+from syncd.core.nodes.consequences import Peers, unsafe_for_aliases, unsafe_for_peers, unsafe_without
 from syncd.core.nodes.leave import held_by_others, may_be_used
 from syncd.core.nodes.own_trust import OWN_CA_FILE, Conversion, conversion, kind_of
 from syncd.core.yml.names import RELOAD_INTERVAL, trust_setting
@@ -64,9 +64,9 @@ def needs(policy: Policy, seen: Observed, memory: Memory, now: datetime) -> tupl
     found: dict[NodeName, Need] = {}
     holds: list[Hold] = []
     wishes = {wish.node: wish for wish in memory.wishes}
-    left = _left(policy, seen, memory)
+    left, peers = _left(policy, seen, memory), Peers(seen, now)
     for node in policy.nodes:
-        result = _need(node, policy, seen, left, wishes.get(node.name), now)
+        result = _need(node, policy, seen, left, wishes.get(node.name), peers)
         if isinstance(result, Hold):
             holds.append(result)
         elif result is not None:
@@ -75,7 +75,7 @@ def needs(policy: Policy, seen: Observed, memory: Memory, now: datetime) -> tupl
 
 
 def _need(
-    node: NodePolicy, policy: Policy, seen: Observed, left: "_Left", wish: RestartWish | None, now: datetime
+    node: NodePolicy, policy: Policy, seen: Observed, left: "_Left", wish: RestartWish | None, peers: Peers
 ) -> Need | Hold | None:
     at = seen.nodes[node.name]
     if not isinstance(at.process, Known) or not isinstance(at.trust_paths, Known):
@@ -86,7 +86,7 @@ def _need(
     asked = wish if wish and wish.started == process.started and _covers(wish, wanted, lacks) else None
     if not lacks and not asked:
         return _contested(node, at, wanted)
-    edit = _edit(node, at, wanted, policy, seen, now) if lacks else None
+    edit = _edit(node, at, wanted, policy, seen, peers) if lacks else None
     if isinstance(edit, Hold):
         if not _is_judged(node.name, process, seen):
             return edit
@@ -170,7 +170,7 @@ def _contested(node: NodePolicy, at: NodeSeen, wanted: _Wanted) -> Hold | None:
 
 
 def _edit(
-    node: NodePolicy, at: NodeSeen, wanted: _Wanted, policy: Policy, seen: Observed, now: datetime
+    node: NodePolicy, at: NodeSeen, wanted: _Wanted, policy: Policy, seen: Observed, peers: Peers
 ) -> PutYml | Hold | None:
     """The edit that brings what is lacking; None: the file says it already."""
     found = _yml(at)
@@ -180,7 +180,7 @@ def _edit(
         after = _applied(found.text, node, at, wanted)
     except YmlError as error:
         return Hold(node.name, f"yml_{error.rule}", f"{node.yml}: {error}")
-    if not _another_is_away(node, seen) and (refusal := _unsafe(at, wanted, found.text, seen, now)):
+    if not _another_is_away(node, seen) and (refusal := _unsafe(at, wanted, found.text, seen, peers)):
         return refusal
     if after == found.text:
         return None
@@ -198,15 +198,15 @@ def _another_is_away(node: NodePolicy, seen: Observed) -> bool:
     return record is not None and record.node != node.name
 
 
-def _unsafe(at: NodeSeen, wanted: _Wanted, text: str, seen: Observed, now: datetime) -> Hold | None:
+def _unsafe(at: NodeSeen, wanted: _Wanted, text: str, seen: Observed, peers: Peers) -> Hold | None:
     """What the edit would break; None: nothing."""
-    if Context.TRANSPORT in wanted.paths and (hold := unsafe_for_peers(at, seen, now)):
+    if Context.TRANSPORT in wanted.paths and (hold := unsafe_for_peers(at, peers)):
         return hold
     for context in wanted.gone:
-        if hold := unsafe_without(at, seen, context, wanted.revoked, now):
+        if hold := unsafe_without(at, seen, context, wanted.revoked, peers):
             return hold
     first = not yml.read(text).items(trust_setting(Context.REMOTE_CLUSTER_CLIENT))
-    return unsafe_for_aliases(at, seen, now) if first and Context.REMOTE_CLUSTER_CLIENT in wanted.paths else None
+    return unsafe_for_aliases(at, seen, peers.now) if first and Context.REMOTE_CLUSTER_CLIENT in wanted.paths else None
 
 
 def _yml(at: NodeSeen) -> YmlState | Hold:
