@@ -295,6 +295,39 @@ def test_a_comment_that_would_be_swallowed_stops_the_edit(text: str, wanted: Val
         with_settings("s: {j: 1, # why\n k: 2}\n", {"s.k": None})
 
 
+@given(
+    st.lists(st.sampled_from(["    # CHANGE-4711", "  # why", "# x: 1", "        # - y", ""]), min_size=5, max_size=5),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+)
+def test_no_comment_on_a_line_of_its_own_is_lost_with_the_mapping_around_it(
+    between: list[str], newline: str, last: bool
+) -> None:
+    head, key, path, names, item, password, tail = (
+        "s:", "  truststore:", "    path: 'a # b'", "    names:", "      - n", "    password: x # goes", "  z: 1",
+    )  # fmt: skip
+    one, two, three, four, five = between
+    lines = [head, *([] if last else [tail]), key, one, path, two, names, three, item, four, password, five]
+    lines += [tail] if last else []
+    after = with_settings(
+        newline.join(lines), dict.fromkeys(f"s.truststore.{n}" for n in ("path", "names", "password"))
+    )
+    comments = [line for line in between if line]
+    assert (
+        [line for line in after.split(newline) if line] == [head, *comments, tail] if last else [head, tail, *comments]
+    )
+    assert dict(read(after).values) == {"s.z": "1"}
+
+
+@pytest.mark.parametrize("value", ["{path: a, # why\n    password: x}", "[a, # why\n    b]"])
+def test_a_comment_within_braces_stops_the_mapping_around_it_from_being_taken_out(value: str) -> None:
+    text = f"s:\n  truststore: {value}\n  z: 1\n"
+    with pytest.raises(YmlError) as error:
+        with_settings(text, {path: None for path in read(text).values if path != "s.z"})
+    assert error.value.rule == "comment_inside"
+    assert "(take out s.truststore" in error.value.cure
+
+
 def test_a_whole_block_behind_a_shared_anchor_is_not_edited_but_its_neighbours_are() -> None:
     text = "s: &x\n  k: 1\nt: *x\nz: 1\n"
     with pytest.raises(YmlError, match="anchor"):

@@ -1,17 +1,22 @@
 """Settings taken out of a text, wherever they stand."""
 
+import re
 from collections.abc import Iterator
+from itertools import pairwise
 
-from syncd.core.yml.lines import Splice, lines_cut
+from syncd.core.yml.lines import Splice, line_before, lines_cut, next_line
 from syncd.core.yml.lists import flow_cut, refuse_comments
 from syncd.core.yml.marks import marks_left_alone
-from syncd.core.yml.tree import Document, Mapping, Node, Pair
+from syncd.core.yml.tree import Document, Mapping, Node, Pair, Sequence
+
+_COMMENT_LINE = re.compile(r"(?<=[\r\n])[ \t]*#[^\r\n]*")
 
 
 def taken_out(document: Document, gone: set[str]) -> list[Splice]:
     """Without the settings of these paths; a mapping that would be left empty goes too, since it would read as null.
 
-    A comment on the lines of a setting goes with it. Raises YmlError `comment_inside`.
+    A comment behind a setting, on its line, goes with it; one that has a line of its own stays. Raises YmlError
+    `comment_inside` where one stands within { } or [ ].
     """
     if not document.root or not gone:
         return []
@@ -21,7 +26,8 @@ def taken_out(document: Document, gone: set[str]) -> list[Splice]:
         if mapping.flow:
             splices += _from_flow(document.text, mapping, doomed)
         else:
-            spans += [(pair.key.start, pair.value.end) for pair in map(mapping.pairs.__getitem__, doomed)]
+            for number in doomed:
+                spans += _without_comments(document.text, list(_parts(document.text, mapping.pairs[number])))
         if mapping is document.root:
             spans += marks_left_alone(document.text, mapping, doomed)
     return splices + lines_cut(document.text, spans)
@@ -46,6 +52,36 @@ def _leaves(pair: Pair, prefix: str) -> Iterator[str]:
             yield from _leaves(below, path + ".")
     else:
         yield path
+
+
+def _parts(text: str, pair: Pair) -> Iterator[Node]:
+    """The keys and values of a setting, or of all in a mapping, in the order of the text."""
+    yield pair.key
+    match pair.value:
+        case Mapping(pairs=pairs, flow=False):
+            for below in pairs:
+                yield from _parts(text, below)
+        case Sequence(items=items, flow=False):
+            yield from items
+        case Mapping(pairs=pairs) as flow:
+            refuse_comments(text, Splice(flow.start, flow.end), [part for p in pairs for part in _parts(text, p)])
+            yield flow
+        case Sequence(items=items) as flow:
+            refuse_comments(text, Splice(flow.start, flow.end), items)
+            yield flow
+        case value:
+            yield value
+
+
+def _without_comments(text: str, parts: list[Node]) -> Iterator[tuple[int, int]]:
+    """From the first part to the last, but for the lines between them that hold a comment only."""
+    start = parts[0].start
+    for part, following in pairwise(parts):
+        for comment in _COMMENT_LINE.finditer(text, part.end, following.start):
+            if start < comment.start():
+                yield start, line_before(text, comment.start())[1]
+            start = next_line(text, comment.start())
+    yield start, parts[-1].end
 
 
 def _from_flow(text: str, mapping: Mapping, doomed: set[int]) -> list[Splice]:
