@@ -33,8 +33,13 @@ from syncd.core.model import (
     Sighting,
     Written,
 )
+from syncd.core.tables import pack, unpack
 
 VERSION = 1
+_READABLE = 256 * 1024
+"""What is larger is of hundreds of nodes: it is written shorter, since an object of Kubernetes may have a mebibyte."""
+_MANY = ("proofs", "writes", "reloads")
+"""Of these there is one for each node."""
 _MOST_RETIRED = 50
 _MOST_ANSWERS = 20
 _MOST_ECK_WRITES = 4
@@ -46,7 +51,12 @@ T = TypeVar("T")
 def dump(memory: Memory, cluster: str) -> str:
     """The document, for people as much as for syncd."""
     body = {"version": VERSION, "cluster": cluster, **asdict(memory)}
-    return json.dumps(body, indent=1, default=_plain, sort_keys=True) + "\n"
+    text = json.dumps(body, indent=1, default=_plain, sort_keys=True)
+    if len(text) > _READABLE:
+        plain = json.loads(text)
+        packed = plain | {name: pack(plain[name]) for name in _MANY}
+        text = json.dumps(packed, separators=(",", ":"), sort_keys=True)
+    return text + "\n"
 
 
 def parse(text: str, where: str) -> Memory:
@@ -69,8 +79,8 @@ def parse(text: str, where: str) -> Memory:
             cure="Run that version again, or remove the state to start afresh with caution",
         )
     try:
-        return _build(Memory, body)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return _build(Memory, body | {name: unpack(body[name]) for name in _MANY if name in body})
+    except (IndexError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(where, error) from error
 
 

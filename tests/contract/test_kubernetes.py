@@ -58,6 +58,8 @@ class TestConfigMapState(KubernetesContract, StoreContract):
         with pytest.raises(StateError) as refused:
             store.save("x" * 2_000_000, None, soon())
         assert refused.value.rule == "state_too_large"
+        assert "2000000 bytes" in str(refused.value)
+        assert "kind: file" in str(refused.value), "with what to do"
 
     def test_of_two_who_create_it_at_once_one_is_told(self, api: Api) -> None:
         for _ in range(10):

@@ -14,7 +14,8 @@ _CURES = {
     "unauthorized": "Check the account that syncd uses (kubernetes.kubeconfig, or the pod's service account)",
     "forbidden": "Grant get, watch, create and patch on this one ConfigMap; docs/kubernetes.md has the Role",
     "not_found": "Make the namespace, or name another in state.namespace",
-    "too_large": "Look at what it holds; the history in it is capped",
+    "too_large": "It grows with the number of nodes. Keep it in a file, which has no such limit (state: {kind: file}). "
+    "Until then nothing new is remembered",
 }
 _CURE = "Check the API server and the network; syncd goes on with caution"
 
@@ -52,7 +53,7 @@ class ConfigMapState:
         create different texts the second conflicts with the first.
         """
         if len(text.encode()) > _MOST:
-            said = f"it would have more than {_MOST} bytes"
+            said = f"it would have {len(text.encode())} bytes, and an object holds {_MOST}"
             raise StateError("state_too_large", said, where=self.name, cure=_CURES["too_large"])
         if expect is None and self.load(deadline).version is not None:
             raise StateConflict("state_conflict", "somebody else made it first", where=self.name)
