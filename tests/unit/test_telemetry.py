@@ -472,10 +472,10 @@ def test_a_late_job_rings_and_its_result_is_handed_to_the_next_who_asks() -> Non
     crew = Crew("test", 2, lambda _: rang.set())
 
     def slow() -> str:
-        gate.wait(5)
+        gate.wait(60)
         return "slow"
 
-    first = crew.each({"quick": lambda: "quick", "slow": slow}, 0.2)
+    first = crew.each({"quick": lambda: "quick", "slow": slow}, 2)
     assert {key: type(result).__name__ for key, result in first.items()} == {"quick": "Done", "slow": "Late"}
     gate.set()
     assert rang.wait(5)

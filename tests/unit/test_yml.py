@@ -534,17 +534,17 @@ def test_whatever_the_text_an_edit_is_right_or_refused_by_name(text: str) -> Non
     assert in_order([line for line in text.split("\n") if "a" not in line and "#" in line], after)
 
 
-def test_an_edit_costs_no_more_than_twice_what_parsing_does() -> None:
+def test_an_edit_costs_no_more_than_half_of_what_parsing_does() -> None:
     """So that a hundred files are planned in well under two seconds; the peer is PyYAML's parser in the same run."""
     text = PACKAGED + "".join(f"cluster.remote.r{n}.seeds: ['10.0.0.{n}:9300']\n" for n in range(130))
     wanted: dict[str, Value | None] = {"resource.reload.interval.high": "1s", "http.host": "127.0.0.1", "a": ("x",)}
 
     def spent(work: Callable[[], object]) -> float:
-        started = time.process_time()
+        started = time.thread_time()
         for _ in range(20):
             work()
-        return time.process_time() - started
+        return time.thread_time() - started
 
     edits = min(spent(lambda: with_settings(text, wanted)) for _ in range(3))
     parses = min(spent(lambda: list(yaml.parse(text))) for _ in range(3))
-    assert edits < 2 * parses, f"{edits:.2f} s against {parses:.2f} s of processor time"
+    assert edits < 0.5 * parses, f"{edits:.2f} s against {parses:.2f} s of processor time"
