@@ -91,8 +91,8 @@ def test_a_world_ends_when_the_test_run_or_the_keeper_is_killed(tmp_path: Path, 
         init, keeper = map(int, run.stdout.readline().split())
         family = inhabitants(init)
         os.kill(run.pid if victim == "test run" else keeper, signal.SIGKILL)
-        wait_for(lambda: not any(map(alive, family)), 5, f"the end of {family}")
-        wait_for(lambda: str(tmp_path) not in mounts_of_all(), 5, "the end of the mounts")
+        wait_for(lambda: not any(map(alive, family)), 30, f"the end of {family}")
+        wait_for(lambda: str(tmp_path) not in mounts_of_all(), 30, "the end of the mounts")
     finally:
         run.stdout.close()
         end_family(run)
@@ -153,7 +153,7 @@ def test_a_unit_is_activating_until_elasticsearch_listens(cluster: SystemdCluste
     node, began = cluster.nodes[0], time.monotonic()
     assert cluster.unit_state(node).invocation == ""
     cluster.world.systemctl("start", "--no-block", *(each.unit for each in cluster.nodes))
-    wait_for(lambda: cluster.unit_state(node).active == "activating", 5, "the start")
+    wait_for(lambda: cluster.unit_state(node).active == "activating", 30, "the start")
     seen: list[tuple[str, bool]] = []
 
     def look() -> bool:
@@ -163,7 +163,7 @@ def test_a_unit_is_activating_until_elasticsearch_listens(cluster: SystemdCluste
     wait_for(look, 200, "a node that listens", 0.1)
     assert {state for state, up in seen if not up} == {"activating"}
     assert len(seen) > 20, "it was looked at all the while"
-    wait_for(lambda: cluster.unit_state(node).active == "active", 20, "the unit is active", 0.1)
+    wait_for(lambda: cluster.unit_state(node).active == "active", 60, "the unit is active", 0.1)
     assert len(cluster.unit_state(node).invocation) == 32
     cluster.wait_green()
     sys.stdout.write(f"three nodes, from a cold start to green: {time.monotonic() - began:.1f} s\n")
@@ -178,7 +178,7 @@ def test_a_restart_over_ssh_is_a_new_invocation_and_the_node_comes_back(running:
     wait_for(lambda: running.unit_state(node).active == "activating", 30, "the start")
     during = running.unit_state(node).invocation
     assert during != before
-    wait_for(lambda: running.unit_state(node).active == "active", 60, "the unit is active", 0.1)
+    wait_for(lambda: running.unit_state(node).active == "active", 240, "the unit is active", 0.1)
     running.wait_green()
     assert running.unit_state(node).invocation == during
     assert [running.unit_state(other).sub for other in running.nodes] == ["running"] * 3
