@@ -5,6 +5,7 @@ are on disk now, which may be less than what its process has loaded.
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from syncd.core.bundle import Cert, Fingerprint
@@ -17,22 +18,24 @@ class Peers:
 
     def __init__(self, seen: Observed, now: datetime) -> None:
         self._shown = {name: node.shown for name, node in seen.nodes.items()}
-        self._judged: dict[frozenset[Cert], tuple[str, str] | None] = {}
+        self._judged: dict[frozenset[Cert], Hold | None] = {}
         self.now = now
 
-    def refusal(self, anchors: frozenset[Cert]) -> tuple[str, str] | None:
-        """The rule and the text of the first peer that somebody with these CAs might not trust; None: all are trusted."""
+    def refusal(self, anchors: frozenset[Cert]) -> Hold | None:
+        """What holds a node with these CAs, on no subject yet: the first peer that it might not trust; None: it has none."""
         if anchors not in self._judged:
             self._judged[anchors] = self._refusal(anchors)
         return self._judged[anchors]
 
-    def _refusal(self, anchors: frozenset[Cert]) -> tuple[str, str] | None:
+    def _refusal(self, anchors: frozenset[Cert]) -> Hold | None:
         for name, shown in self._shown.items():
             if not isinstance(shown, Known):
-                return "peer_unseen", f"what {name} presents on its transport port is not known{_told(shown)}"
+                text = f"what {name} presents on its transport port is not known{_told(shown)}"
+                return Hold("", "peer_unseen", text)
             result = verifies(shown.value.presented.chain, anchors, self.now)
             if not result.ok:
-                return "guard_orphans_peer", f"after a start it would not trust its own peer {name}: {result.text}"
+                text = f"after a start it would not trust its own peer {name}: {result.text}"
+                return Hold("", "guard_orphans_peer", text)
         return None
 
 
@@ -45,9 +48,8 @@ def unsafe_for_peers(node: NodeSeen, peers: Peers, *, managed: bool = True) -> H
     refusal = peers.refusal(frozenset((*trust.value.certs, *(_managed(node, Context.TRANSPORT) if managed else ()))))
     if refusal is None:
         return None
-    rule, text = refusal
-    cure = f". Look at {', '.join(trust.value.paths)}" if rule == "guard_orphans_peer" else ""
-    return Hold(node.name, rule, f"{text}{cure}")
+    cure = f". Look at {', '.join(trust.value.paths)}" if refusal.rule == "guard_orphans_peer" else ""
+    return replace(refusal, subject=node.name, text=f"{refusal.text}{cure}")
 
 
 def unsafe_for_aliases(node: NodeSeen, seen: Observed, now: datetime) -> Hold | None:
