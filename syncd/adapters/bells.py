@@ -6,9 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
 
+from apscheduler.schedulers.background import BackgroundScheduler
 from watchfiles import watch
 
-from syncd.ports import Ring
+from syncd.ports import Ring, now
 
 _LOG = logging.getLogger(__name__)
 _STEP = 100
@@ -82,25 +83,22 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
 
 
 class ClockBell:
-    """Rings every so often, whatever becomes of the wall's clock."""
+    """Rings every so often."""
 
     def __init__(self, interval: timedelta, reason: str = "clock") -> None:
         self._interval = interval
         self._reason = reason
-        self._stopping = Event()
-        self._thread: Thread | None = None
+        self._scheduler = BackgroundScheduler(daemon=True, timezone="UTC")
 
     def start(self, ring: Ring) -> None:
         """See `ports.Bell.start`."""
-        self._thread = Thread(target=self._run, args=(ring,), name=f"bell {self._reason}", daemon=True)
-        self._thread.start()
+        self._scheduler.add_job(
+            ring, "interval", args=(self._reason,), seconds=self._interval.total_seconds(), coalesce=True,
+            misfire_grace_time=None, start_date=now() + self._interval,
+        )  # fmt: skip
+        self._scheduler.start()
 
     def stop(self) -> None:
         """See `ports.Bell.stop`."""
-        self._stopping.set()
-        if self._thread:
-            self._thread.join(2)
-
-    def _run(self, ring: Ring) -> None:
-        while not self._stopping.wait(self._interval.total_seconds()):
-            ring(self._reason)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)

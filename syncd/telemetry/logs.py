@@ -40,7 +40,7 @@ def set_up(form: Literal["json", "console"], level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("paramiko", "urllib3", "elastic_transport", "watchfiles"):
+    for noisy in ("paramiko", "urllib3", "elastic_transport", "apscheduler", "watchfiles"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
