@@ -46,7 +46,7 @@ class Running:
         self._telemetry = telemetry
         name = wired.world.policy.cluster
         self._teller = Teller(wired.world.notices)
-        self.loop = Loop(name, self._pass, self._tell)
+        self.loop = Loop(name, self._pass, self._tell, longest=wired.world.pace.longest)
         self._crew = Crew(f"crew {name}", workers, self.loop.ring)
         self._proving = Crew(f"prove {name}", min(workers, 32), lambda _: None)
         self._desk = Desk(wired.world, self.loop.ring)

@@ -28,7 +28,7 @@ from syncd.config import model as config
 from syncd.config.policy import to_policy, unit_of
 from syncd.config.secrets import secret_path, where_else
 from syncd.core.model import Alias, NodeName, Ownership, Policy
-from syncd.engine.rings import SOURCE, STATE
+from syncd.engine.rings import CLOCK, SOURCE, STATE
 from syncd.engine.service import Service
 from syncd.engine.tools import Toolbox
 from syncd.engine.world import Endpoint, OwnerRule, Pace, World
@@ -84,7 +84,11 @@ class Wiring:
 
     def _pace(self) -> Pace:
         said = self.whole.intervals
-        return Pace(probe=said.probe.total_seconds(), handshake=said.nodes.total_seconds())
+        return Pace(
+            probe=said.probe.total_seconds(),
+            handshake=said.nodes.total_seconds(),
+            longest=1.5 * said.reread.total_seconds(),
+        )
 
     def close(self) -> None:
         """Let go of what the worlds shared, after they have ended."""
@@ -183,7 +187,7 @@ class Wiring:
         return secret_path(name, self.path.absolute()) if name else None
 
     def _bells(self, cluster: config.Cluster, policy: Policy) -> Iterable[Bell]:
-        yield ClockBell(self.whole.intervals.reread)
+        yield ClockBell(self.whole.intervals.reread, CLOCK)
         files = [source.path for r in cluster.remotes if isinstance(source := r.source, config.FileSource)]
         files += [path for remote in cluster.remotes for path in remote.extra_ca_files]
         if files:

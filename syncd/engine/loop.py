@@ -9,7 +9,7 @@ from time import monotonic
 
 from syncd.core.model import Report
 from syncd.engine.patience import Backoff
-from syncd.engine.rings import AGAIN
+from syncd.engine.rings import AGAIN, CLOCK
 from syncd.ports import now
 
 _LOG = logging.getLogger(__name__)
@@ -32,11 +32,18 @@ class Heart:
 class Loop:
     """One cluster's loop, in a thread of its own. A pass that raises fails alone; the loop lives."""
 
-    def __init__(self, cluster: str, make_pass: Pass, tell: Callable[[Report], None], gap: float = 0.1) -> None:
+    def __init__(
+        self, cluster: str, make_pass: Pass, tell: Callable[[Report], None], gap: float = 0.1, longest: float = 90.0
+    ) -> None:
+        """`longest`: seconds, by the monotonic clock, after which a pass is made whatever the bells do.
+
+        The clock's bell rings by the wall's clock: set back by an hour, it is silent for an hour.
+        """
         self._cluster = cluster
         self._make_pass = make_pass
         self._tell = tell
         self._gap = gap
+        self._longest = longest
         self._changed = Condition()
         self._rang: list[str] = []
         self._first_rang: datetime | None = None
@@ -79,12 +86,13 @@ class Loop:
     def _bells(self, wait: float | None) -> tuple[tuple[str, ...], datetime] | None:
         """The bells that rang, once one has or the wait is over; None: stop."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._rang, timeout=wait)
+            due = wait is not None and wait <= self._longest
+            self._changed.wait_for(lambda: self._stopping or self._rang, timeout=wait if due else self._longest)
             if self._stopping:
                 return None
             rang, since = tuple(dict.fromkeys(self._rang)), self._first_rang
             self._rang, self._first_rang = [], None
-            return rang or (AGAIN,), since or now()
+            return rang or (AGAIN if due else CLOCK,), since or now()
 
     def _one(self, rang: tuple[str, ...], since: datetime) -> float | None:
         """A pass; returns the seconds until the next one is due without a bell."""

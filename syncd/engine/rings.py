@@ -8,6 +8,8 @@ LATE = "late answer"
 """Something that a pass did not wait for has answered."""
 PROOF = "proof"
 """The prover's page differs."""
+CLOCK = "clock"
+"""Enough time has passed: all is looked at anew."""
 AGAIN = "again"
 """A timer of the loop itself: something is to be tried again, or is due."""
 _ELSEWHERE = frozenset({SOURCE, STATE, LATE, PROOF, AGAIN})

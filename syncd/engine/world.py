@@ -56,6 +56,8 @@ class Pace:
     """Seconds between looks at Elasticsearch and handshakes while nothing is pending."""
     handshake: float = 600.0
     """Seconds after which what seldom changes is looked at anew: installations, and handshakes from the nodes' hosts."""
+    longest: float = 90.0
+    """Seconds after which a pass is made whatever the bells do."""
 
 
 @dataclass(frozen=True, slots=True)

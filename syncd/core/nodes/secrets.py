@@ -76,7 +76,7 @@ def _reload(
     proof = seen.proof  # one by handshake changes the keystores, too, and has them read
     unloaded = {} if proof.busy or proof.nodes else _unloaded(policy, seen)
     late = tuple(sorted(set().union(*unloaded.values())))
-    recent = seen.reloaded is not None and now - seen.reloaded < _AGAIN
+    recent = seen.reloaded is not None and timedelta(0) <= now - seen.reloaded < _AGAIN
     recent = recent and not (proof.changed and seen.reloaded and proof.changed > seen.reloaded)
     told = [name for name in unloaded if recent and _was_told(seen.nodes[name], seen)]
     holds = [_unproven(name, unloaded[name], seen) for name in told]
