@@ -55,10 +55,16 @@ class EckCa:
 
     @classmethod
     def create(
-        cls, now: datetime, cluster: str = "quickstart", lasts: timedelta = _YEAR, *, company: str = ""
+        cls,
+        now: datetime,
+        cluster: str = "quickstart",
+        lasts: timedelta = _YEAR,
+        *,
+        company: str = "",
+        key: rsa.RSAPrivateKey | None = None,
     ) -> "EckCa":
-        """The first generation."""
-        key = new_key()
+        """The first generation. `key`: one that is there, where a new one is not worth its time."""
+        key = key or new_key()
         ski = x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest
         return cls(cluster, _ca(_ca_name(cluster, company), key, ski, now, lasts), key, ski, company)
 
@@ -77,10 +83,16 @@ class EckCa:
         return self.cert.pem
 
     def leaf(
-        self, name: str = "default-0", now: datetime | None = None, *, lasts: timedelta = _YEAR, with_aki: bool = True
+        self,
+        name: str = "default-0",
+        now: datetime | None = None,
+        *,
+        lasts: timedelta = _YEAR,
+        with_aki: bool = True,
+        key: rsa.RSAPrivateKey | None = None,
     ) -> Leaf:
-        """A leaf as a pod serves it, with ECK's names."""
-        key = new_key()
+        """A leaf as a pod serves it, with ECK's names. `key`: as in `create`."""
+        key = key or new_key()
         start = now or self.cert.not_before + timedelta(minutes=10)
         builder = _builder(leaf_name(self.cluster, name), _ca_name(self.cluster, self.company), key, start, lasts)
         names = x509.SubjectAlternativeName([*map(x509.DNSName, dns_names(self.cluster, name)), _ip("127.0.0.1")])

@@ -4,7 +4,10 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from syncd.core.bundle import Cert, read_trust_file
 from syncd.core.errors import BundleError
@@ -19,7 +22,7 @@ from syncd.core.model import (
     Report,
     Sighting,
 )
-from syncd.demo.pki import EckCa, Leaf
+from syncd.demo.pki import EckCa, Leaf, new_key
 from syncd.engine.crew import Crew
 from syncd.engine.desk import Desk
 from syncd.engine.prove import Prover
@@ -28,6 +31,7 @@ from syncd.engine.service import Service
 from syncd.engine.tools import Toolbox
 from syncd.engine.world import Endpoint, OwnerRule, Pace, World
 from syncd.ports import Deadline, now
+from tests.bed.waiting import soon
 from tests.fakes.knife import Knife, KnifeHost
 from tests.fakes.memory import (
     MemoryElasticsearch,
@@ -54,12 +58,18 @@ OWNER = Ownership(os.getuid(), os.getgid(), 0o660)
 NAMES = tuple(NodeName(f"es-0{number}") for number in (1, 2, 3))
 
 
+@cache
+def _key(_: str) -> RSAPrivateKey:
+    """The same for every bench: to make one takes as long as several passes, and which it is is nobody's matter."""
+    return new_key()
+
+
 @dataclass
 class Bench:
     """The world and the hands to turn it."""
 
     folder: Path
-    ca: EckCa = field(default_factory=lambda: EckCa.create(now()))
+    ca: EckCa = field(default_factory=lambda: EckCa.create(now(), key=_key("ca")))
     overlap: timedelta = timedelta(milliseconds=150)
     knife: Knife = field(default_factory=Knife)
     extras: dict[Alias, tuple[MemorySource, ...]] = field(default_factory=dict)
@@ -72,12 +82,12 @@ class Bench:
     """What the keystores should hold."""
 
     def __post_init__(self) -> None:
-        self.leaf: Leaf = self.ca.leaf()
+        self.leaf: Leaf = self.ca.leaf(key=_key("leaf"))
         self.hosts = {name: KnifeHost(self.knife, self.folder / name, NoStream) for name in NAMES}
         for host in self.hosts.values():
             host.real(YML).parent.mkdir(parents=True)
-            host.put(YML, YML_TEXT, OWNER, None, _soon())
-            host.put(Toolbox().keystore, b"secret", OWNER, None, _soon())
+            host.put(YML, YML_TEXT, OWNER, None, soon())
+            host.put(Toolbox().keystore, b"secret", OWNER, None, soon())
             host.real(LOG).parent.mkdir(parents=True)
             host.real(LOG).write_text("started\n")
         self.source = MemorySource(self.ca.pem)
@@ -151,7 +161,7 @@ class Bench:
 
     def follow(self) -> None:
         """The remote serves a leaf of the published CA."""
-        self.leaf = self.ca.leaf()
+        self.leaf = self.ca.leaf(key=_key("leaf"))
 
 
 def proven_on_nodes(report: Report) -> Mapping[NodeName, Sighting | None]:
@@ -182,8 +192,8 @@ class Syncd:
         return report
 
     def turn_until(self, wanted: Callable[[], bool]) -> None:
-        """Passes until the world is as wanted; fails after ten seconds."""
-        deadline = Deadline.after(10)
+        """Passes until the world is as wanted; fails after a minute."""
+        deadline = Deadline.after(60)
         while not wanted():
             assert deadline.left(), self.report and self.report.plan.holds
             self.turn()
@@ -192,7 +202,3 @@ class Syncd:
         self.desk.stop()
         self.crew.close()
         self.proving.close()
-
-
-def _soon() -> Deadline:
-    return Deadline.after(5)
