@@ -362,6 +362,9 @@ class TestFromOneModelToTheOther:
         seen = replace(seen, nodes={name: replace(each, files=gone) for name, each in seen.nodes.items()})
         assert leave.note_gone(KEYED, seen, by_certificate(), {}).forgotten == ()
         assert leave.note_gone(KEYED, self.seen(), by_certificate(), {}).forgotten == by_certificate().forgotten
+        silent = replace(seen.nodes[NAMES[1]], process=Unknown("es_unreachable", "no", NOW), links={})
+        seen = replace(seen, nodes={**seen.nodes, NAMES[1]: silent})
+        assert leave.note_gone(KEYED, seen, by_certificate(), {}).forgotten, "it may dial by it still"
 
 
 class TestWhatIsKnownAfterwards:

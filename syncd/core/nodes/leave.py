@@ -198,6 +198,8 @@ def _as_left(record: CaRecord) -> CaRecord:
 
 def _nothing_left(forgotten: Forgotten, policy: Policy, seen: Observed, memory: Memory, trust: TrustPlan) -> bool:
     nodes = seen.nodes.values()
+    if not all(isinstance(node.process, Known) for node in nodes):
+        return False  # whether it is used is not known
     if is_used(forgotten, policy, seen) or not all(
         _is_rid_of(forgotten, node, memory, trust.claims.get(node.name, ())) for node in nodes
     ):
