@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from syncd.core.bundle import Cert
 from syncd.core.model import Alias, Context, Known, NodeName, NodeSeen, Observed, Policy, Unknown, credential_setting
+from syncd.core.requests import left_models
 from syncd.core.yml import names_file
 
 
@@ -24,16 +25,23 @@ def forget_text(alias: Alias, policy: Policy, seen: Observed) -> Iterator[str]:
 
 
 def _taken(alias: Alias, policy: Policy, seen: Observed) -> Iterator[str]:
+    stays = alias in {remote.alias for remote in policy.remotes}
+    left = left_models(alias, policy, seen.remembered)
+    contexts = left if stays else left or _dialed(alias, seen)
+    if not stays:
+        yield from _link(alias, seen)
+    for cert, names in _certs(alias, contexts, seen).items():
+        yield f"{cert.short} ({cert.subject}) out of the trust files of {_names(names)}"
+    for context in sorted(contexts - {remote.context for remote in policy.remotes}):
+        yield from _last_of(context, policy, seen)
+
+
+def _link(alias: Alias, seen: Observed) -> Iterator[str]:
     links = {node.name: node.links[alias] for node in seen.nodes.values() if alias in node.links}
     if links:
         yield f"cluster.remote.{alias}.* out of the cluster's settings: searches over it end ({_names(links)} dial it)"
     if keyed := [name for name, link in links.items() if link.has_credential]:
         yield f"{credential_setting(alias)} out of the keystores of {_names(keyed)}"
-    for cert, names in _certs(alias, seen).items():
-        yield f"{cert.short} ({cert.subject}) out of the trust files of {_names(names)}"
-    used = {remote.context for remote in policy.remotes}
-    for context in sorted(_contexts(alias, seen) - used):
-        yield from _last_of(context, policy, seen)
 
 
 def _last_of(context: Context, policy: Policy, seen: Observed) -> Iterator[str]:
@@ -51,23 +59,22 @@ def _names_ours(node: NodeSeen, context: Context, policy: Policy) -> bool:
     return isinstance(node.yml, Known) and names_file(node.yml.value.text, policy.node(node.name).paths[context])
 
 
-def _contexts(alias: Alias, seen: Observed) -> set[Context]:
-    """Of which model it is: as it is remembered, else as the nodes dial it."""
-    remembered = {r.context for r in seen.remembered.cas if r.alias == alias and r.origin != "left"}
-    links = (node.links[alias] for node in seen.nodes.values() if alias in node.links)
-    dialed = {Context.REMOTE_CLUSTER_CLIENT if link.has_credential else Context.TRANSPORT for link in links}
-    return remembered or dialed
+def _dialed(alias: Alias, seen: Observed) -> set[Context]:
+    """Of which model it is, as the nodes dial it."""
+    return {node.links[alias].context for node in seen.nodes.values() if alias in node.links}
 
 
-def _certs(alias: Alias, seen: Observed) -> dict[Cert, list[NodeName]]:
-    """The CAs that came from it, and whose files hold them."""
-    marks = {record.fingerprint for record in seen.remembered.cas if record.alias == alias}
+def _certs(alias: Alias, contexts: set[Context], seen: Observed) -> dict[Cert, list[NodeName]]:
+    """The CAs that came from it by these models, and whose files hold them."""
+    marks = {(r.context, r.fingerprint) for r in seen.remembered.cas if r.alias == alias and r.context in contexts}
     found: dict[Cert, list[NodeName]] = {}
     for node in seen.nodes.values():
-        files = [file.value for file in node.files.values() if isinstance(file, Known)]
-        for cert in dict.fromkeys(cert for file in files for cert in file.trust.certs):
-            if cert.fingerprint in marks:
-                found.setdefault(cert, []).append(node.name)
+        files = {context: file.value for context, file in node.files.items() if isinstance(file, Known)}
+        held = [
+            cert for context, file in files.items() for cert in file.trust.certs if (context, cert.fingerprint) in marks
+        ]
+        for cert in dict.fromkeys(held):
+            found.setdefault(cert, []).append(node.name)
     return found
 
 

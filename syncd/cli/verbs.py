@@ -9,11 +9,12 @@ from syncd.cli import asks, show
 from syncd.cli.common import Config, Fingerprint, Named, Only, Yes, find, meant, one, say
 from syncd.cli.consent import approve_text, owner_text, revoke_text
 from syncd.cli.leaving import forget_text
-from syncd.cli.once import Foreground
+from syncd.cli.once import Foreground, Sight
 from syncd.config.base import parse_duration
 from syncd.core.errors import ConfigError, SyncdError
 from syncd.core.memory import certs_anywhere
 from syncd.core.model import Alias
+from syncd.core.requests import left_models
 from syncd.ports import now
 
 verbs = typer.Typer()
@@ -150,6 +151,16 @@ def _which(wanted: str) -> str:
     return {"": "the nodes that need it", "*": "every node"}.get(wanted, f"node {wanted}")
 
 
+def _of_remote(sight: Sight, alias: Alias) -> str:
+    """What is to be forgotten of a remote, in words. Raises SyncdError where the configuration has all of it."""
+    if alias not in {remote.alias for remote in sight.policy.remotes}:
+        return f"the remote {alias}: searches over it end"
+    if not left_models(alias, sight.policy, sight.seen.remembered):
+        text = f"{alias} is in the configuration; nothing was done"
+        raise SyncdError("still_configured", text, cure=f"Take it out of there first, then: syncd forget {alias}")
+    return f"the security model that {alias} had before: the remote itself stays"
+
+
 def _configured(front: Foreground, node: str) -> str:
     """The name of a node, if there is one of that name: before anybody is asked anything. Raises SyncdError."""
     names = [each.name for each in front.world.policy.nodes]
@@ -175,15 +186,12 @@ def forget(
             "what", "say what is to be forgotten", cure="syncd forget ALIAS, or: syncd forget --node NODE"
         )
     with one(config, cluster, restarts=True) as front:
-        if node is not None:
-            _configured(front, node)
-        elif alias in {remote.alias for remote in front.world.policy.remotes}:
-            text = f"{alias} is in the configuration; nothing was done"
-            raise SyncdError("still_configured", text, cure=f"Take it out of there first, then: syncd forget {alias}")
-        if alias:
+        if alias is None:
+            what = f"node {_configured(front, node or '')}, until it is seen again"
+        else:
             sight = front.look()
+            what = _of_remote(sight, Alias(alias))
             say(forget_text(Alias(alias), sight.policy, sight.seen))
-        what = f"the remote {alias}: searches over it end" if alias else f"node {node}, until it is seen again"
         if not yes:
             typer.confirm(f"Forget {what}?", abort=True)
         _ask(front, "forget" if alias else "forget_node", alias or node or "")

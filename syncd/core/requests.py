@@ -18,6 +18,7 @@ from syncd.core.model import (
     Request,
     RestartWish,
 )
+from syncd.core.nodes import leave
 from syncd.core.nodes.settings import needs
 
 LIFETIME = timedelta(minutes=15)
@@ -132,9 +133,8 @@ def _changes(memory: Memory, policy: Policy, seen: Observed, now: datetime) -> d
 
 def _forget(memory: Memory, request: Request, policy: Policy, seen: Observed) -> tuple[Memory, str]:
     alias = Alias(request.argument)
-    configured = {context for name, context in policy.pairs if name == alias}
-    known = {record.context for record in memory.cas if record.alias == alias and record.origin != "left"}
-    contexts = known - configured if configured else known or _dialed_by(alias, seen)
+    configured, left = leave.lives_on(alias, policy), left_models(alias, policy, memory)
+    contexts = left if configured else left or _dialed_by(alias, seen)
     if configured and not contexts:
         raise _NotDone(f"{alias} is in the configuration: take it out of there first")
     if not contexts:
@@ -145,6 +145,12 @@ def _forget(memory: Memory, request: Request, policy: Policy, seen: Observed) ->
     if configured:
         what = "the trust of the model that it had before, and the file if nothing else is in it. Nothing else of it"
     return replace(memory, forgotten=kept + new), f"{alias} is being left: {what}"
+
+
+def left_models(alias: Alias, policy: Policy, memory: Memory) -> set[Context]:
+    """By which security models a remote is remembered that the configuration does not have (any more)."""
+    known = {record.context for record in memory.cas if record.alias == alias and record.origin != "left"}
+    return {context for context in known if (alias, context) not in policy.pairs}
 
 
 def _dialed_by(alias: Alias, seen: Observed) -> set[Context]:

@@ -18,8 +18,8 @@ from syncd.cli.once import Foreground, foreground
 from syncd.cli.wiring import Wiring
 from syncd.config import load
 from syncd.core.errors import StateConflict, StateError
-from syncd.core.memory import dump, note_answers, parse
-from syncd.core.model import Answer, Memory, Report
+from syncd.core.memory import dump, note_answers, note_published, parse
+from syncd.core.model import Alias, Answer, Context, Memory, Report
 from syncd.demo.free_ports import free_ports
 from syncd.demo.pki import EckCa
 from syncd.ports import Deadline, Stored, now
@@ -182,6 +182,18 @@ def test_what_cannot_be_done_is_refused_with_an_exit_code_before_anybody_is_aske
     assert code == 1, said
     assert "nothing was done. " in said, "and what to do is said"
     assert desk.memory() == Memory(), "nothing is asked for"
+
+
+@pytest.mark.parametrize("context", list(Context))
+def test_the_model_that_a_remote_had_before_may_be_forgotten_though_the_alias_goes_on(
+    desk: Desk, context: Context
+) -> None:
+    """The configuration has it by API keys; by these it cannot be left."""
+    memory = note_published(Memory(), Alias("eck-prod"), CA.cert, now(), "", context)
+    FileStateStore(str(desk.folder / "onprem.json")).save(dump(memory, "onprem"), None, Deadline.after(5))
+    code, said = desk.types("forget", "eck-prod", "--yes")
+    assert (code, "is being left" in said) == ((0, True) if context is Context.TRANSPORT else (1, False)), said
+    assert [left.context for left in desk.memory().forgotten] == [Context.TRANSPORT] * (code == 0)
 
 
 @pytest.mark.parametrize(
