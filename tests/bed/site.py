@@ -4,12 +4,11 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -38,8 +37,6 @@ class Site:
     config: Path
     port: int
     daemon: subprocess.Popen[bytes] | None = None
-    failures: list[str] = field(default_factory=list)
-    rounds: int = 0
 
     def start(self) -> None:
         with (self.folder / "syncd.log").open("ab") as log:
@@ -89,25 +86,6 @@ class Site:
             and sorted(row["bundle"] or "" for row in rows) == sorted(digests)
             and all(row["loaded"].startswith("proven") for row in rows)
         )
-
-    @contextmanager
-    def fresh_connections(self) -> Iterator[None]:
-        """Force and use fresh connections each second, and note what fails."""
-        done = threading.Event()
-
-        def go_on() -> None:
-            while not done.wait(1):
-                self.rounds += 1
-                stamp = time.strftime("%H:%M:%S")
-                self.failures += [f"{stamp} {failure}" for failure in self.pair.fresh(self.rounds)]
-
-        worker = threading.Thread(target=go_on)
-        worker.start()
-        try:
-            yield
-        finally:
-            done.set()
-            worker.join()
 
 
 def _config(folder: Path, kube: KubeApi, pair: Pair, hosts: list[Sshd], key: Path, port: int) -> Path:

@@ -9,6 +9,7 @@ from syncd.core.bundle import read_trust_file
 from tests.bed.estate import run_estate
 from tests.bed.kube import KubeApi
 from tests.bed.pytest_plugin import need
+from tests.bed.waiting import wait_for
 
 pytestmark = [pytest.mark.bed, pytest.mark.timeout(900)]
 CAS = "xpack.security.transport.ssl.certificate_authorities"
@@ -38,4 +39,4 @@ def test_a_trust_store_becomes_pem_in_the_one_restart_of_a_cluster_of_one_node(
         assert [cert.pem.decode() in site.mirror() for cert in own] == [True], "one CA, and ECK has it"
         assert not [failure for number in range(3) for failure in site.fresh(number)]
         assert "truststore.secure_password" in site.cluster.tool(node, "elasticsearch-keystore", "list")
-        assert not list(node.config.glob("*.syncd-*")), "no copy is left"
+        wait_for(lambda: not list(node.config.glob("*.syncd-*")), 60, "no copy is left", 0.5)
