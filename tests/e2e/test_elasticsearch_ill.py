@@ -22,7 +22,7 @@ from syncd.core.bundle import Cert, bundle_digest, read_trust_file
 from syncd.demo.pki import EckCa
 from syncd.ports import now
 from tests.bed import paths
-from tests.bed.elasticsearch import PASSWORD, EsNode
+from tests.bed.elasticsearch import PASSWORD, QUICK_RELOAD, EsNode
 from tests.bed.link import ALIAS, FILE, Pair
 from tests.bed.pytest_plugin import need
 from tests.bed.sshd import Sshd, children, free_port, make_key
@@ -152,7 +152,7 @@ def _config(folder: Path, pair: Pair, hosts: list[Sshd], key: Path, port: int) -
 def site(request: pytest.FixtureRequest, open_folder_of_module: Path) -> Iterator[Site]:
     need(request, "elasticsearch", "sshd")
     folder, ca = open_folder_of_module, EckCa.create(now())
-    pair = Pair.start(folder, ca, 2, paths.NEWEST, ca.pem)
+    pair = Pair.start(folder, ca, 2, paths.NEWEST, ca.pem, QUICK_RELOAD)
     for node in pair.local:
         node.tool("elasticsearch-users", "useradd", _KEEPER, "-p", PASSWORD, "-r", "superuser")
     key, public = make_key(folder)
