@@ -79,7 +79,8 @@ def _breaks(cert: Cert, context: Context, view: Observed, now: datetime) -> Iter
     for node in _holders(cert, view):
         held = node.file.value.trust.certs if isinstance(node.file, Known) else ()
         before, after = (*held, *node.own), (*(other for other in held if other != cert), *node.own)
-        for what, sight in _met(context, view):
+        own = [(alias, seen.value) for alias, seen in node.handshakes.items() if isinstance(seen, Known)]
+        for what, sight in (*_met(context, view), *own):
             if isinstance(sight, Presented) and _lost(sight, before, after, now):
                 yield f"{node.name}: new connections to {what} ({sight.address})"
 

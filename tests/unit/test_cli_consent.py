@@ -97,11 +97,18 @@ def test_each_endpoint_counts_and_not_the_latest_alone(report: Report) -> None:
     assert f"{NAMES[0]}: new connections to {ALIAS} (other.example:9443)" in text
 
 
+def test_what_a_node_itself_met_counts(report: Report) -> None:
+    seen = with_node(report, handshakes={ALIAS: Known(sight(OTHER, "elsewhere.example:9443"), now())})
+    assert f"{NAMES[0]}: new connections to {ALIAS} (elsewhere.example:9443)" in said(seen)
+
+
 def test_the_current_ca_of_a_remote_is_called_that(report: Report) -> None:
     """Also where nothing is presented that it verifies: what the remote issues next will need it."""
     claims = report.plan.trust[DIALING].claims[NAMES[0]]
     (current,) = [claim.cert for claim in claims if claim.role == "current"]
-    text = "\n".join(revoke_text(current, with_remote(report, presented=(sight(OTHER),)), report.plan, now()))
+    seen = with_remote(report, presented=(sight(OTHER),))
+    seen = replace(seen, nodes={name: replace(node, handshakes={}) for name, node in seen.nodes.items()})
+    text = "\n".join(revoke_text(current, seen, report.plan, now()))
     assert text == f"It is the current CA of {ALIAS}."
     assert "current CA" not in said(report.seen, report.plan), "another certificate of the same files is not"
 
