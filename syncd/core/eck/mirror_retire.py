@@ -6,18 +6,13 @@ with our present contribution is in that process.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from syncd.core.bundle import Cert, bundle_digest
 from syncd.core.eck.own_cas import Own, eck_trusts, leaves
 from syncd.core.java.trust import verifies
 from syncd.core.model import Hold, Known, MirrorState, Observed, Policy, RemotePolicy, RemoteSeen, Shown, Unknown
 from syncd.core.proof.markers import marker_names
-
-_LATELY = timedelta(hours=1)
-"""A handshake older than this (or than the overlap, if shorter) says nothing of the node..."""
-_LOOKS = 3
-"""...unless the remote was looked at fewer times than this meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +79,7 @@ def loaded(
     remote: RemotePolicy, seen: RemoteSeen, marker: Cert, policy: Policy, now: datetime, *, ever: bool = False
 ) -> Loaded:
     """How far a remote's nodes have shown a marker, lately or ever since the daemon runs."""
-    since = now - max(min(remote.overlap, _LATELY), _LOOKS * policy.probe)
+    since = now - policy.lately(remote)
     lately = latest(sight for sight in seen.shown if ever or sight.presented.at >= since)
     return Loaded(sum(marker.subject in sight.accepted for sight in lately), _expected(seen))
 

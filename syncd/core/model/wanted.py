@@ -92,6 +92,11 @@ class RestartPolicy:
     """The operator accepts that an index without replicas, or a cluster of one or two masters, is away meanwhile."""
 
 
+_LATELY = timedelta(hours=1)
+"""What was presented longer ago says nothing of who answers now."""
+_LOOKS = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the operator said about one cluster."""
@@ -119,6 +124,13 @@ class Policy:
     def pairs(self) -> frozenset[tuple[Alias, Context]]:
         """Each remote with the trust context that dials it: one alias may go from one to the other."""
         return frozenset((remote.alias, remote.context) for remote in self.remotes)
+
+    def lately(self, remote: RemotePolicy) -> timedelta:
+        """For how long a handshake with a remote says who answers there: a leaf not presented since is no longer in use.
+
+        The overlap, an hour at most; longer only where the remote would else have been looked at fewer than three times.
+        """
+        return max(min(remote.overlap, _LATELY), _LOOKS * self.probe)
 
     def unmanaged(self, members: Iterable[NodeName]) -> list[NodeName]:
         """The members of the cluster that syncd was not told of, by name."""

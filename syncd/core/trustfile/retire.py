@@ -5,7 +5,7 @@ A rule returns the text of what keeps the CA, or None. "Not known" keeps it: ret
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from syncd.core.bundle import Cert
 from syncd.core.java.trust import verifies
@@ -24,11 +24,6 @@ from syncd.core.model import (
     Unknown,
     Verdict,
 )
-
-_FRESH = timedelta(hours=1)
-"""A leaf that nobody has presented for this long (or for the overlap, if shorter) is no longer in use..."""
-_LOOKS = 3
-"""...unless the remotes were looked at fewer times than this meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +55,7 @@ class Case:
     @property
     def presented(self) -> tuple[Presented, ...]:
         """The leaves that were presented since the CA was superseded, and lately."""
-        window = max(min(self.remote.overlap, _FRESH), _LOOKS * self.policy.probe)
-        since = max(self.superseded, self.now - window)
+        since = max(self.superseded, self.now - self.policy.lately(self.remote))
         remote = self.seen.remotes.get(self.remote.alias)
         return tuple(sight for sight in remote.presented if sight.at >= since) if remote else ()
 
