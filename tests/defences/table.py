@@ -319,7 +319,7 @@ _RESTARTS = (
             "syncd/core/nodes/own_trust.py", "    if more or fewer:", "    if False:"),
     Defence("test_a_process_that_does_not_use_it_is_told_to_read_it",
             "syncd/core/nodes/secrets.py",
-            "recent = seen.reloaded is not None and now - seen.reloaded < _AGAIN", "recent = False"),
+            "recent = seen.reloaded is not None and timedelta(0) <= now - seen.reloaded < _AGAIN", "recent = False"),
     Defence("test_a_credential_waits_for_no_restart_that_it_does_not_need",
             "syncd/core/nodes/secrets.py", "if need and first and path in need.paths:", "if need:"),
     Defence("test_a_reload_that_was_lost_is_made_up_for_also_where_the_key_is_not_named",
