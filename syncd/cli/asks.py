@@ -10,18 +10,16 @@ from contextlib import suppress
 from dataclasses import replace
 from getpass import getuser
 from time import sleep
-from typing import Literal
 
 from syncd.cli import show
 from syncd.cli.once import Foreground
 from syncd.cli.statuses import fetch
 from syncd.core.errors import StateConflict, StateError, SyncdError
 from syncd.core.memory import ask, dump, parse
-from syncd.core.model import Answer, Memory, Report, Request
+from syncd.core.model import Answer, Memory, Report, Request, Verb
 from syncd.core.plan import STOPPING
 from syncd.ports import Deadline, now
 
-Verb = Literal["approve", "adopt", "revoke", "pause", "resume", "take_over", "restart", "forget", "forget_node"]
 _WAIT = 120.0
 """Seconds that the command waits for the daemon: more than a re-read interval."""
 _GO_ON: frozenset[Verb] = frozenset({"restart", "forget", "forget_node"})

@@ -13,7 +13,7 @@ from syncd.cli.once import Foreground, Sight
 from syncd.config.base import parse_duration
 from syncd.core.errors import ConfigError, SyncdError
 from syncd.core.memory import certs_anywhere
-from syncd.core.model import Alias
+from syncd.core.model import Alias, Verb
 from syncd.core.requests import left_models
 from syncd.ports import now
 
@@ -22,7 +22,7 @@ _SHORTEST, _LONGEST = timedelta(minutes=1), timedelta(days=30)
 """Of a pause: less is over before anything is held by it, more is forgotten."""
 
 
-def _ask(front: Foreground, verb: asks.Verb, argument: str) -> None:
+def _ask(front: Foreground, verb: Verb, argument: str) -> None:
     typer.echo(asks.request(front, verb, argument, say))
 
 

@@ -3,15 +3,12 @@
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 from syncd.core.bundle import Digest
-from syncd.core.model import Alias, EckWrite, Memory, Observed, Policy, RemotePolicy
-
-Kind = Literal["mirror", "resource"]
+from syncd.core.model import Alias, EckKind, EckWrite, Memory, Observed, Policy, RemotePolicy
 
 
-def older_than_ours(seen: Observed, aliases: Collection[Alias], kind: Kind, at: datetime, now: datetime) -> bool:
+def older_than_ours(seen: Observed, aliases: Collection[Alias], kind: EckKind, at: datetime, now: datetime) -> bool:
     """Whether something was read before our last write of it, and so does not show that write yet.
 
     A write in the future was noted before the clock was set back, and does not count.
@@ -20,7 +17,7 @@ def older_than_ours(seen: Observed, aliases: Collection[Alias], kind: Kind, at: 
 
 
 def undone(
-    seen: Observed, aliases: Collection[Alias], kind: Kind, digest: Digest, since: datetime, now: datetime
+    seen: Observed, aliases: Collection[Alias], kind: EckKind, digest: Digest, since: datetime, now: datetime
 ) -> tuple[datetime, ...]:
     """When this very content was already written since a moment, latest first: it is missing again, so somebody undid it."""
     same = (write for write in _writes(seen, aliases, kind) if write.digest == digest and since < write.at <= now)
@@ -46,6 +43,6 @@ def hours(span: timedelta) -> str:
     return "hour" if count == 1 else f"{count} hours"
 
 
-def _writes(seen: Observed, aliases: Collection[Alias], kind: Kind) -> list[EckWrite]:
+def _writes(seen: Observed, aliases: Collection[Alias], kind: EckKind) -> list[EckWrite]:
     records = dict.fromkeys((*seen.remembered.eck, *seen.unsaved))
     return [write for write in records if write.kind == kind and write.alias in aliases]

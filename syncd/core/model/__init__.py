@@ -25,6 +25,7 @@ from syncd.core.model.planned import (
 from syncd.core.model.remembered import (
     Answer,
     CaRecord,
+    EckKind,
     EckWrite,
     Forgotten,
     LogPosition,
@@ -32,6 +33,7 @@ from syncd.core.model.remembered import (
     Reloaded,
     Request,
     RestartWish,
+    Verb,
     Written,
 )
 from syncd.core.model.restarts import (
@@ -117,6 +119,7 @@ __all__ = [
     "CloseProof",
     "ClusterState",
     "Context",
+    "EckKind",
     "EckPolicy",
     "EckResource",
     "EckService",
@@ -188,6 +191,7 @@ __all__ = [
     "TrustPlan",
     "UnitState",
     "Unknown",
+    "Verb",
     "Verdict",
     "Written",
     "YmlState",

@@ -7,6 +7,11 @@ from typing import Literal
 from syncd.core.bundle import Digest, Fingerprint
 from syncd.core.model.seen import Alias, Context, NodeName, Sighting
 
+Verb = Literal["approve", "adopt", "revoke", "pause", "resume", "take_over", "restart", "forget", "forget_node"]
+"""What a person may ask for."""
+EckKind = Literal["mirror", "resource"]
+"""What syncd writes on ECK's side."""
+
 
 @dataclass(frozen=True, slots=True)
 class CaRecord:
@@ -61,7 +66,7 @@ class Request:
     """Something a person asked for with a command; carried out by whoever holds the permit."""
 
     id: str
-    verb: Literal["approve", "adopt", "revoke", "pause", "resume", "take_over", "restart", "forget", "forget_node"]
+    verb: Verb
     argument: str
     """A fingerprint, an alias and a fingerprint (`adopt`), an end time (`pause`), a node or nothing (`restart`), ..."""
     by: str
@@ -118,7 +123,7 @@ class EckWrite:
     """Something that syncd wrote on ECK's side: the same again and again means that somebody undoes it."""
 
     alias: Alias
-    kind: Literal["mirror", "resource"]
+    kind: EckKind
     digest: Digest
     """Of our certificates in the mirror, or of the manifest that was applied to the resource."""
     at: datetime
