@@ -75,7 +75,7 @@ def make_plan(seen: Observed, policy: Policy, now: datetime, fresh: MarkerSource
         mirror_steps(policy, seen, now, fresh),
         resource_steps(policy, seen, now),
         restarts,
-        leave.leaving_steps(policy, seen, memory),
+        leave.leaving_steps(policy, seen, memory, now),
         handshake.proof_steps(
             policy, seen.within(Context.REMOTE_CLUSTER_CLIENT), parts[Context.REMOTE_CLUSTER_CLIENT].waiting, now
         ),

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from time import monotonic
 
-from syncd.core.model import NodeName, OrderedStep, Outcome, PutSecret, Reloaded, ReloadSecure, RemoveSecret, Step
+from syncd.core.model import KeystoreStep, NodeName, OrderedStep, Outcome, Reloaded, ReloadSecure, Step
 from syncd.engine.crew import Crew, Done, Failed, Lane
 from syncd.engine.patience import Backoff
 from syncd.engine.perform import Performer
@@ -40,6 +40,8 @@ class Chain:
         self._patience = patience
         self._strict = strict
         self._failures: dict[object, _Failure] = {}
+        self._late: OrderedStep | None = None
+        """The first of the steps that go on beside the passes; None: none does."""
         self.acted: datetime | None = None
         """When one of them last ended: what was seen before does not tell of it."""
         self.reloaded: datetime | None = None
@@ -53,16 +55,20 @@ class Chain:
         """What came of the steps; what takes longer than the patience goes on, and is told by a later call."""
         waiting = [f.outcome for s in steps if (f := self._failures.get(_same(s))) and monotonic() < f.again]
         ready = self._ready(steps, {_same(outcome.step) for outcome in waiting})
-        if not ready:
+        first = self._late or (ready[0] if ready else None)
+        if first is None:
             return tuple(waiting)  # whatever rings meanwhile
-        job = {self._key: partial(self._go, performer, ready)}
-        match self._crew.each(job, self._patience, Lane.NEAR)[self._key]:
+        job = {self._key: partial(self._go, performer, ready)}  # unless one is late: then what came of that is told
+        patience, self._late = 0.0 if self._late else self._patience, None
+        result = self._crew.each(job, patience, Lane.NEAR)[self._key]
+        match result:
             case Done(value=outcomes):
                 return outcomes
             case Failed(error=error):
-                return (Outcome(ready[0], "failed", error.rule, str(error), now()),)
+                return (Outcome(first, "failed", error.rule, str(error), now()),)
             case _:
-                return (Outcome(ready[0], "skipped", "late", "it goes on beside the pass", now()),)
+                self._late = first
+                return (Outcome(first, "skipped", "late", "it goes on beside the pass", now()),)
 
     def _ready(self, steps: list[OrderedStep], waiting: set[object]) -> list[OrderedStep]:
         if not waiting:
@@ -104,8 +110,8 @@ def _groups(steps: list[OrderedStep]) -> Iterable[list[OrderedStep]]:
     """Each step by itself, but the keystores of different nodes together."""
     group: list[OrderedStep] = []
     for step in steps:
-        apart = not isinstance(step, PutSecret | RemoveSecret) or step.node in {getattr(s, "node", None) for s in group}
-        if group and (apart or not isinstance(group[-1], PutSecret | RemoveSecret)):
+        apart = not isinstance(step, KeystoreStep) or step.node in {getattr(s, "node", None) for s in group}
+        if group and (apart or not isinstance(group[-1], KeystoreStep)):
             yield group
             group = []
         group.append(step)

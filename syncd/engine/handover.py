@@ -4,7 +4,17 @@ from typing import assert_never
 
 from syncd.core.bundle import MAX_BYTES, content_digest
 from syncd.core.errors import HostError
-from syncd.core.model import HostStep, NodePolicy, PutSecret, PutYml, RemoveSecret, RestartNode, RollBack, SweepCopies
+from syncd.core.model import (
+    HostStep,
+    KeystoreState,
+    KeystoreStep,
+    NodePolicy,
+    PutYml,
+    RemoveSecret,
+    RestartNode,
+    RollBack,
+    SweepCopies,
+)
 from syncd.engine import keystore
 from syncd.engine.copies import note_keystore, roll_back, save_copies, sweep_copies
 from syncd.engine.service import expect_start, restart, start_again
@@ -13,15 +23,11 @@ from syncd.ports import Deadline, Host
 
 
 def perform_on_host(world: World, step: HostStep, deadline: Deadline) -> None:
-    """Carry out one step. Raises SyncdError."""
+    """Carry out one step of a restart. Raises SyncdError."""
     host, node = world.fleet.host(step.node), world.policy.node(step.node)
     match step:
         case PutYml():
             _put_yml(host, node, step, deadline)
-        case PutSecret():
-            _put_secret(host, world, step, deadline)
-        case RemoveSecret():
-            keystore.remove(host, world.tools[step.node], step.setting, deadline, step.expect)
         case RestartNode():
             restart(host, world.services[step.node], step.invocation, deadline)
         case RollBack():
@@ -30,6 +36,21 @@ def perform_on_host(world: World, step: HostStep, deadline: Deadline) -> None:
             sweep_copies(host, node, deadline)
         case _:
             assert_never(step)
+
+
+def edit_keystore(world: World, step: KeystoreStep, deadline: Deadline) -> KeystoreState:
+    """Carry out one edit of a keystore; what that is then. Raises SyncdError."""
+    host, box = world.fleet.host(step.node), world.tools[step.node]
+    if isinstance(step, RemoveSecret):
+        return keystore.remove(host, box, step.setting, deadline, step.expect)
+    try:
+        value = world.secrets[step.setting]()
+    except OSError as error:
+        raise HostError("credential_unreadable", f"the file with its value cannot be read: {error}") from error
+    held = keystore.add(host, box, step.setting, value, deadline, step.expect)
+    if step.within_restart:
+        note_keystore(host, world.policy.node(step.node), step.expect, held.digest, deadline)
+    return held
 
 
 def _roll_back(host: Host, world: World, step: RollBack, deadline: Deadline) -> None:
@@ -42,16 +63,6 @@ def _roll_back(host: Host, world: World, step: RollBack, deadline: Deadline) -> 
     if kept:
         what = "was started again" if step.start else "runs on"
         raise HostError("keystore_kept", f"the node {what}, but with its keystore as it is: {kept}")
-
-
-def _put_secret(host: Host, world: World, step: PutSecret, deadline: Deadline) -> None:
-    try:
-        value = world.secrets[step.setting]()
-    except OSError as error:
-        raise HostError("credential_unreadable", f"the file with its value cannot be read: {error}") from error
-    held = keystore.add(host, world.tools[step.node], step.setting, value, deadline, step.expect)
-    if step.within_restart:
-        note_keystore(host, world.policy.node(step.node), step.expect, held.digest, deadline)
 
 
 def _put_yml(host: Host, node: NodePolicy, step: PutYml, deadline: Deadline) -> None:

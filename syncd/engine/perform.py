@@ -1,8 +1,10 @@
 """One step, one port call; what a restart takes is in `engine.handover`."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
+from syncd.core.bundle import Digest
 from syncd.core.errors import ClusterError, HostError, SyncdError
 from syncd.core.memory import dump
 from syncd.core.model import (
@@ -14,7 +16,9 @@ from syncd.core.model import (
     FixOwner,
     FreeAllocation,
     HostStep,
+    KeystoreStep,
     LogPosition,
+    NodeName,
     NoteFault,
     OpenProof,
     Outcome,
@@ -38,7 +42,7 @@ from syncd.core.model import (
 )
 from syncd.core.restarts.stopping import changed
 from syncd.engine.desk import Desk
-from syncd.engine.handover import perform_on_host
+from syncd.engine.handover import edit_keystore, perform_on_host
 from syncd.engine.reload import reload_keystores
 from syncd.engine.world import World
 from syncd.ports import Deadline, Host, now
@@ -54,6 +58,8 @@ class Performer:
         self._world = world
         self._desk = desk
         self._cause_at = cause_at
+        self._edits: dict[NodeName, tuple[Digest, Digest]] = {}
+        """What the keystores that this pass has edited were, and are."""
 
     def perform(self, step: Step) -> Outcome:
         """What came of the step; errors of ours become a failed outcome."""
@@ -84,12 +90,12 @@ class Performer:
             case Remember():
                 text = dump(step.memory, self._world.policy.cluster)
                 self._world.state.save(text, step.expect, self._deadline())
-            case ClaimCluster() | RemoveRemote():
+            case ClaimCluster() | RemoveRemote() | BeginRestart() | FreeAllocation() | NoteFault() | EndRestart():
                 self._on_cluster(step, self._deadline())
-            case BeginRestart() | FreeAllocation() | NoteFault() | EndRestart():
-                self._on_record(step, self._deadline())
-            case PutSecret() | RemoveSecret() | PutYml() | RestartNode() | RollBack() | SweepCopies():
-                self._on_host(step)
+            case PutSecret() | RemoveSecret():
+                self._on_keystore(step)
+            case PutYml() | RestartNode() | RollBack() | SweepCopies():
+                perform_on_host(self._world, step, Deadline.after(self._seconds(step)))
             case _:
                 assert_never(step)
         return Outcome(step, "done", at=now())
@@ -112,8 +118,12 @@ class Performer:
         else:
             host.remove(step.path, step.expect, deadline)
 
-    def _on_host(self, step: HostStep) -> None:
-        perform_on_host(self._world, step, Deadline.after(self._seconds(step)))
+    def _on_keystore(self, step: KeystoreStep) -> None:
+        """Of two edits of one keystore, the second finds what the first has made of it: the plan knew only what was there."""
+        before, after = self._edits.get(step.node, (step.expect, step.expect))
+        expect = after if step.expect == before else step.expect
+        held = edit_keystore(self._world, replace(step, expect=expect), Deadline.after(_TOOLS))
+        self._edits[step.node] = step.expect, held.digest
 
     def _seconds(self, step: HostStep) -> float:
         """For a step; the operator's own command may wait for the start, and is not to be ended before that may be."""
@@ -133,16 +143,13 @@ class Performer:
         else:
             self._world.resources[step.alias].apply(step.manifest, step.expect, deadline)
 
-    def _on_cluster(self, step: ClaimCluster | RemoveRemote, deadline: Deadline) -> None:
-        match step:
-            case ClaimCluster():
-                self._world.elasticsearch.claim(step.owner, step.expect, deadline)
-            case RemoveRemote():
-                self._world.elasticsearch.remove_remote(step.alias, deadline)
-
-    def _on_record(self, step: RecordStep, deadline: Deadline) -> None:
+    def _on_cluster(self, step: ClaimCluster | RemoveRemote | RecordStep, deadline: Deadline) -> None:
         es = self._world.elasticsearch
         match step:
+            case ClaimCluster():
+                es.claim(step.owner, step.expect, deadline)
+            case RemoveRemote():
+                es.remove_remote(step.alias, deadline)
             case BeginRestart():
                 es.begin_restart(step.record, deadline)
             case FreeAllocation():
@@ -151,6 +158,8 @@ class Performer:
                 es.note_fault(step.record, deadline)
             case EndRestart():
                 es.end_restart(step.record, step.outcome, deadline)
+            case _:
+                assert_never(step)
 
     def _as_planned(self, step: BeginRestart | RestartNode) -> None:
         """Raise ClusterError `cluster_changed` where the cluster no longer allows what the plan saw it allow."""

@@ -154,8 +154,8 @@ def _restarting(page: Sighted, report: Report | None) -> bool:
 
 def _tells_at_last(before: Sighted, page: Sighted, report: Report | None) -> bool:
     """Whether this page, unlike the one before, was looked at after what a pass did last: it waits for that."""
-    acted = report.seen.acted if report else None
-    return acted is not None and _oldest(before) <= acted < _oldest(page)
+    edited = report.seen.edited if report else None
+    return edited is not None and _oldest(before) <= edited < _oldest(page)
 
 
 def _oldest(page: Sighted) -> datetime:

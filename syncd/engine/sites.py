@@ -66,9 +66,9 @@ class Sites:
 
     def _interval(self, name: NodeName, page: Sighted, report: Report | None) -> float:
         """Seconds between looks."""
-        acted = report.seen.acted if report else None
+        edited = report.seen.edited if report else None
         seen = page.sites.get(name)
-        if page.restarting == name or (acted and is_older(seen, acted)):
+        if page.restarting == name or (edited and is_older(seen, edited)):
             return _AT_ONCE
         waits = report is not None and any(hold.subject == name and hold.rule in _RULES for hold in report.plan.holds)
         known = isinstance(page.cluster, Known) and isinstance(seen, Known)

@@ -19,8 +19,9 @@ from syncd.engine.desk import Desk
 from syncd.engine.patience import Backoff
 from syncd.engine.perform import Performer
 from syncd.engine.tools import Toolbox
-from syncd.ports import Deadline, Found, now
-from tests.fakes.knife import KnifeHost
+from syncd.ports import Deadline, Found, Stream, now
+from tests.bed.waiting import wait_for
+from tests.fakes.knife import Knife, KnifeHost
 from tests.fakes.memory import MemoryElasticsearch, MemoryFleet, NoStream
 from tests.fakes.world import FILE, NAMES, Bench
 
@@ -108,6 +109,33 @@ def test_a_clock_that_is_set_back_puts_no_try_off(
     assert taken(chain, performer, sweep) == [("SweepCopies", "done")]
 
 
+def test_two_credentials_come_into_one_keystore_in_one_pass(bench: Bench, crew: Crew) -> None:
+    """Both were planned from the same look; the second finds what the first has made of the file."""
+    other = "cluster.remote.eck-test.credentials"
+    world = replace(bench.world(), secrets={SETTING: lambda: b"key", other: lambda: b"other"})
+    performer, chain = Performer(world, Desk(world, lambda _: None), now()), Chain("keystores", crew, 10, strict=False)
+    steps = [replace(put(bench, number), setting=setting) for setting in (SETTING, other) for number in range(3)]
+    assert taken(chain, performer, *steps, RELOAD) == [("PutSecret", "done")] * 6 + [("ReloadSecure", "done")]
+    path = bench.hosts[NAMES[0]].real(Toolbox().keystore)
+    between = replace(put(bench, 0), setting=other)
+    path.write_bytes(path.read_bytes() + b"somebody else's")
+    assert taken(Chain("keystores", crew, 10, strict=False), performer, between) == [("PutSecret", "failed")]
+
+
+def test_what_came_of_late_steps_is_told_also_when_no_others_are_due(
+    bench: Bench, performer: Performer, crew: Crew
+) -> None:
+    """Else it would be told as the outcome of the next ones, however much later, and those would not be taken."""
+    gated = GatedHost(bench.knife, bench.folder / "gated", NoStream)
+    bench.hosts |= {NAMES[1]: gated}
+    chain = Chain("restart", crew, 0.0, strict=True)
+    assert taken(chain, performer, SweepCopies(NAMES[1], "why")) == [("SweepCopies", "skipped")]
+    assert taken(chain, performer) == [("SweepCopies", "skipped")], "it goes on"
+    gated.gate.set()
+    wait_for(lambda: taken(chain, performer) == [("SweepCopies", "done")], 10, "what came of it", 0.01)
+    assert taken(chain, performer) == []
+
+
 def test_without_steps_nothing_happens(performer: Performer, crew: Crew) -> None:
     chain = Chain("restart", crew, 10, strict=True)
     assert taken(chain, performer) == []
@@ -138,6 +166,18 @@ class SilentHost(KnifeHost):
     def read(self, path: str, limit: int, deadline: Deadline) -> Found | None:
         Event().wait(deadline.left())
         raise HostError("timeout", "it did not answer")
+
+
+class GatedHost(KnifeHost):
+    """A host that answers once the test lets it."""
+
+    def __init__(self, knife: Knife, root: Path, stream: type[Stream]) -> None:
+        super().__init__(knife, root, stream)
+        self.gate = Event()
+
+    def read(self, path: str, limit: int, deadline: Deadline) -> Found | None:
+        self.gate.wait(deadline.left())
+        return super().read(path, limit, deadline)
 
 
 class PromptHost(KnifeHost):

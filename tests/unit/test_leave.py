@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TypeAlias
 
 import pytest
 
@@ -94,6 +95,18 @@ def keyed(*nodes: NodeSeen) -> Observed:
     """The operator's file can be read."""
     seen = world(*nodes)
     return replace(seen, remotes={ALIAS: replace(seen.remotes[ALIAS], credential=Known("new-key", NOW))})
+
+
+Edits: TypeAlias = dict[str, object]
+EDITS: list[tuple[Edits, bool]] = [
+    ({}, True),
+    ({"acted": NOW - timedelta(seconds=1)}, True),
+    ({"acted": NOW}, False),
+    ({"proof": ProofState(changed=NOW - timedelta(seconds=1))}, True),
+    ({"proof": ProofState(changed=NOW)}, False),
+    ({"proof": ProofState(busy=True)}, False),
+]
+"""What this process did lately (nodes are seen at NOW), and whether what was seen may be acted upon."""
 
 
 class TestSecrets:
@@ -206,6 +219,14 @@ class TestSecrets:
         steps, holds, _ = secret_steps(KEYED, over, {}, NOW)
         assert (kinds(steps), holds) == (["ReloadSecure"], [])
 
+    @pytest.mark.parametrize(("edits", "put"), EDITS)
+    def test_what_was_looked_at_before_an_edit_ended_is_looked_at_again_first(self, edits: Edits, *, put: bool) -> None:
+        """What was put meanwhile would be put once more, and refused: the file is another by now."""
+        seen = replace(keyed(holding("other"), holding("wanted", 1)), reloads=READ)
+        steps, holds, _ = secret_steps(KEYED, replace(seen, **edits), {}, NOW)  # type: ignore[arg-type]  # of Observed
+        assert ("PutSecret" in kinds(steps)) == put
+        assert [(hold.subject, hold.rule) for hold in holds] == ([] if put else [(NAMES[0], "credential_deferred")])
+
     def test_unknown_keystores_and_credentials_are_holds(self) -> None:
         unread = with_site(node(), keystore=Unknown("no_permission", "no", NOW))
         _, holds, _ = secret_steps(KEYED, keyed(unread, holding("wanted", 1)), {}, NOW)
@@ -220,7 +241,7 @@ class TestLeaving:
     """In order: settings, credential, certificates, the name in elasticsearch.yml, the file."""
 
     def steps(self, seen: Observed, memory: Memory = FORGOTTEN) -> list[str]:
-        return kinds(leave.leaving_steps(policy(""), seen, memory)[0])
+        return kinds(leave.leaving_steps(policy(""), seen, memory, NOW)[0])
 
     def test_first_the_settings_go(self) -> None:
         assert self.steps(world(linked(holding("other")), linked(holding("other", 1)))) == ["RemoveRemote"]
@@ -229,6 +250,14 @@ class TestLeaving:
         seen = world(holding("other"), holding("absent", 1))
         assert self.steps(seen) == ["RemoveSecret", "ReloadSecure"]
 
+    @pytest.mark.parametrize(("edits", "removed"), EDITS)
+    def test_a_keystore_is_looked_at_again_after_an_edit_before_more_goes(self, edits: Edits, *, removed: bool) -> None:
+        """Also the file stays until then."""
+        seen = replace(world(holding("other"), holding("absent", 1)), **edits)  # type: ignore[arg-type]  # of Observed
+        steps, holds = leave.leaving_steps(policy(""), seen, FORGOTTEN, NOW)
+        assert kinds(steps) == (["RemoveSecret", "ReloadSecure"] if removed else [])
+        assert [hold.rule for hold in holds] == ([] if removed else ["leaving"])
+
     def test_the_file_goes_when_neither_process_nor_yml_names_it(self) -> None:
         named = frozenset({PATHS[CLIENT]})
         text = BARE + f"xpack.security.remote_cluster_client.ssl.certificate_authorities: [{PATHS[CLIENT]}]\n"
@@ -236,11 +265,11 @@ class TestLeaving:
         assert self.steps(world(holding("absent"), holding("absent", 1))) == ["RemoveFile", "RemoveFile"]
 
     def test_a_context_that_is_still_used_keeps_its_file(self) -> None:
-        assert kinds(leave.leaving_steps(policy("api_key"), world(), FORGOTTEN)[0]) == []
+        assert kinds(leave.leaving_steps(policy("api_key"), world(), FORGOTTEN, NOW)[0]) == []
 
     def test_with_a_node_unseen_nothing_goes_and_that_is_told(self) -> None:
         silent = replace(holding("other"), process=Unknown("es_unreachable", "no", NOW))
-        steps, holds = leave.leaving_steps(policy(""), world(silent, holding("other", 1)), FORGOTTEN)
+        steps, holds = leave.leaving_steps(policy(""), world(silent, holding("other", 1)), FORGOTTEN, NOW)
         assert not [step for step in steps if isinstance(step, RemoveRemote | RemoveSecret)]
         assert [hold.rule for hold in holds] == ["leaving"]
 
@@ -335,7 +364,7 @@ class TestFromOneModelToTheOther:
         assert "nothing was done" not in answer
 
     def test_settings_and_credential_are_the_other_models_and_stay(self) -> None:
-        assert leave.leaving_steps(KEYED, self.seen(), by_certificate()) == ([], [])
+        assert leave.leaving_steps(KEYED, self.seen(), by_certificate(), NOW) == ([], [])
 
     def test_its_cas_retire_in_that_models_files_only(self) -> None:
         cas = tuple(replace(RETIRED, retired_at=None, context=context) for context in Context)
@@ -345,7 +374,7 @@ class TestFromOneModelToTheOther:
     def test_nothing_goes_while_a_node_still_dials_by_it_and_that_is_told_with_the_node(self) -> None:
         seen = self.seen(switched=False)
         memory = replace(by_certificate(), cas=(replace(RETIRED, retired_at=None, context=TRANSPORT),))
-        steps, holds = leave.leaving_steps(KEYED, seen, memory)
+        steps, holds = leave.leaving_steps(KEYED, seen, memory, NOW)
         assert (steps, [(hold.subject, hold.rule) for hold in holds]) == ([], [(ALIAS, "leaving")])
         assert NAMES[1] in holds[0].text
         assert NAMES[0] not in holds[0].text

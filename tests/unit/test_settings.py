@@ -444,7 +444,7 @@ class TestOthersInALeftFile:
     def test_a_foreign_certificate_on_any_node_keeps_the_file_and_its_name_on_all(self, context: Context) -> None:
         seen = self.settled(context, ECK.cert, OTHER.cert)
         assert needs(seen, policy(""), left(context)) == ({}, [])
-        steps, holds = leave.leaving_steps(policy(""), seen, left(context))
+        steps, holds = leave.leaving_steps(policy(""), seen, left(context), NOW)
         assert (steps, [(hold.subject, hold.rule) for hold in holds]) == ([], [(ALIAS, "leaving_foreign")])
         assert OTHER.cert.short in holds[0].text
         assert NAMES[1] in holds[0].text

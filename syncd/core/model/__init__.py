@@ -12,6 +12,7 @@ from syncd.core.model.observed import (
     NodeSeen,
     Observed,
     RemoteSeen,
+    is_from_before,
 )
 from syncd.core.model.planned import (
     Claim,
@@ -77,6 +78,7 @@ from syncd.core.model.steps import (
     FixOwner,
     FreeAllocation,
     HostStep,
+    KeystoreStep,
     NoteFault,
     OpenProof,
     OrderedStep,
@@ -134,6 +136,7 @@ __all__ = [
     "Hold",
     "HostStep",
     "KeystoreState",
+    "KeystoreStep",
     "Known",
     "Link",
     "LogPosition",
@@ -196,4 +199,5 @@ __all__ = [
     "Written",
     "YmlState",
     "credential_setting",
+    "is_from_before",
 ]

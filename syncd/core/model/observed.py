@@ -193,6 +193,11 @@ class Observed:
         """Whether nothing is known of the past: whatever a person forbade is not known either."""
         return isinstance(self.memory, Unknown) and self.recalled is None
 
+    @property
+    def edited(self) -> datetime | None:
+        """When this process last edited a keystore, also for a proof by handshake, or took a step of a restart."""
+        return max((at for at in (self.acted, self.proof.changed) if at), default=None)
+
     def within(self, context: Context) -> "Observed":
         """The same with one trust context in view."""
         return replace(
@@ -207,3 +212,13 @@ def _within(node: NodeSeen, context: Context) -> NodeSeen:
     unseen = Unknown("not_looked", "it has not been looked at", _NEVER)
     own = node.trust.value.certs if context is Context.TRANSPORT and isinstance(node.trust, Known) else ()
     return replace(node, file=node.files.get(context, unseen), own=own)
+
+
+def is_from_before(at: datetime, step: datetime | None, now: datetime) -> bool:
+    """Whether what was seen at a moment does not tell of the last step that this very process took; None: it took none.
+
+    Where that step is yet to come, the clock was set back since: by it, whatever is yet to come is from before, too.
+    """
+    if step is None:
+        return False
+    return at <= step if step <= now else at > now

@@ -285,10 +285,12 @@ EckStep: TypeAlias = PutMirror | PutResource
 """About an object on ECK's side."""
 RecordStep: TypeAlias = BeginRestart | FreeAllocation | NoteFault | EndRestart
 """About the record of a restart, in the cluster."""
-HostStep: TypeAlias = PutSecret | RemoveSecret | PutYml | RestartNode | RollBack | SweepCopies
-"""About settings, keystore and service on one node's host."""
+KeystoreStep: TypeAlias = PutSecret | RemoveSecret
+"""An edit of one node's keystore."""
+HostStep: TypeAlias = PutYml | RestartNode | RollBack | SweepCopies
+"""About settings and service on one node's host."""
 ProofStep: TypeAlias = OpenProof | CloseProof
 """About a proof by handshake."""
-OrderedStep: TypeAlias = HostStep | RecordStep | ReloadSecure
+OrderedStep: TypeAlias = KeystoreStep | HostStep | RecordStep | ReloadSecure
 """Taken one after the other."""
 Step: TypeAlias = FileStep | EckStep | OrderedStep | ProofStep | ClaimCluster | RemoveRemote | Remember

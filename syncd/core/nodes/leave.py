@@ -37,7 +37,7 @@ from syncd.core.model import (
     Unknown,
     credential_setting,
 )
-from syncd.core.nodes.secrets import running
+from syncd.core.nodes.secrets import is_being_edited, running
 from syncd.core.trustfile.desired import is_gone
 from syncd.core.yml import names_file
 
@@ -83,7 +83,7 @@ def without_the_returned(policy: Policy, seen: Observed, memory: Memory) -> tupl
     return replace(memory, forgotten=tuple(f for f in memory.forgotten if f not in back), cas=cas), holds
 
 
-def leaving_steps(policy: Policy, seen: Observed, memory: Memory) -> tuple[list[Step], list[Hold]]:
+def leaving_steps(policy: Policy, seen: Observed, memory: Memory, now: datetime) -> tuple[list[Step], list[Hold]]:
     """What is to be taken away now of the remotes that are being left."""
     steps: list[Step] = []
     holds: list[Hold] = []
@@ -97,7 +97,9 @@ def leaving_steps(policy: Policy, seen: Observed, memory: Memory) -> tuple[list[
         elif is_used(forgotten, policy, seen):
             steps.append(RemoveRemote(alias, "the remote is being left"))
         else:
-            steps += _secrets(alias, seen)
+            removals, unseen_edits = _secrets(alias, seen, now)
+            steps += removals
+            holds += unseen_edits
     if steps or holds:
         return steps, holds
     contexts = left_contexts(policy, memory)
@@ -253,15 +255,22 @@ def may_be_used(forgotten: Forgotten, policy: Policy, seen: Observed) -> bool:
     return is_used(forgotten, policy, seen) or any(not isinstance(node.process, Known) for node in others)
 
 
-def _secrets(alias: Alias, seen: Observed) -> Iterable[Step]:
-    setting, found = credential_setting(alias), False
+def _secrets(alias: Alias, seen: Observed, now: datetime) -> tuple[list[Step], list[Hold]]:
+    setting = credential_setting(alias)
+    steps: list[Step] = []
+    holds: list[Hold] = []
     for node in seen.nodes.values():
         keystore = node.keystore
-        if isinstance(keystore, Known) and keystore.value.settings.get(setting, "absent") != "absent":
-            found = True
-            yield RemoveSecret(node.name, setting, keystore.value.digest, "the remote is being left")
-    if found:
-        yield ReloadSecure((setting,), "the processes forget it too", running(seen))
+        if not isinstance(keystore, Known) or keystore.value.settings.get(setting, "absent") == "absent":
+            continue
+        if is_being_edited(node, seen, now):
+            text = f"whether the keystore of {node.name} still holds {setting} is looked at again after the last edit"
+            holds.append(Hold(alias, "leaving", text))
+        else:
+            steps.append(RemoveSecret(node.name, setting, keystore.value.digest, "the remote is being left"))
+    if steps:
+        steps.append(ReloadSecure((setting,), "the processes forget it too", running(seen)))
+    return steps, holds
 
 
 def _file(policy: NodePolicy, context: Context, seen: Observed) -> RemoveFile | None:

@@ -22,6 +22,7 @@ from syncd.core.model import (
     RemotePolicy,
     Step,
     Unknown,
+    is_from_before,
 )
 
 _AGAIN = timedelta(seconds=60)
@@ -39,14 +40,16 @@ def secret_steps(
         puts, unseen = _puts(remote, seen)
         holds += unseen
         for put in puts:
-            why = _waits(put, with_secrets.get(put.node), policy, seen)
-            if not why:
+            need = with_secrets.get(put.node)
+            if why := _waits(put, need, policy, seen):
+                within = (replace(put, within_restart=True),)
+                with_secrets |= {put.node: replace(need, secrets=(*need.secrets, *within))} if need else {}
+            elif is_being_edited(seen.nodes[put.node], seen, now):
+                why = "a keystore was just edited: what this one holds is looked at again first"
+            if why:
+                holds.append(Hold(put.node, "credential_deferred", f"{put.setting}: {why}"))
+            else:
                 steps.append(put)
-                continue
-            holds.append(Hold(put.node, "credential_deferred", f"{put.setting}: {why}"))
-            if need := with_secrets.get(put.node):
-                within = replace(put, within_restart=True)
-                with_secrets[put.node] = replace(need, secrets=(*need.secrets, within))
     names = tuple(sorted({step.setting for step in steps if isinstance(step, PutSecret)}))
     reload, unproven = _reload(policy, seen, names, now)
     return [*steps, *reload], [*holds, *unproven], with_secrets
@@ -85,6 +88,14 @@ def _reload(
     if recent or not late:
         return [], holds
     return [ReloadSecure(late, "not every process is known to use what its keystore holds", running(seen))], holds
+
+
+def is_being_edited(node: NodeSeen, seen: Observed, now: datetime) -> bool:
+    """Whether its keystore was looked at before an edit of this process ended: what is written then was seen by nobody.
+
+    Else the same would be put or removed once more, and refused, since the file is not the one that was looked at.
+    """
+    return isinstance(node.site, Known) and (seen.proof.busy or is_from_before(node.site.at, seen.edited, now))
 
 
 def _puts(remote: RemotePolicy, seen: Observed) -> tuple[list[PutSecret], list[Hold]]:

@@ -26,6 +26,7 @@ from syncd.core.model import (
     UnitState,
     Unknown,
     YmlState,
+    is_from_before,
 )
 
 Decision: TypeAlias = tuple[list[Step], list[Hold]]
@@ -164,19 +165,13 @@ class Open:
 
 
 def is_stale(seen: Observed, node: NodeSeen | None, now: datetime) -> bool:
-    """Whether what was seen of the cluster or the node is from before the last step of this very process.
-
-    Where that step is yet to come, the clock was set back since: by it, whatever is yet to come is from before, too.
-    """
+    """Whether what was seen of the cluster or the node is from before the last step of this very process."""
     parts: list[Seen[object]] = [seen.cluster]
     if node is not None:
         parts += [node.site, node.process]
     if node is not None and isinstance(node.site, Known):
         parts += [node.site.value.yml, node.site.value.unit]
-    if seen.acted is None:
-        return False
-    times = [part.at for part in parts if not isinstance(part, Unknown)]
-    return any(at <= seen.acted if seen.acted <= now else at > now for at in times)
+    return any(is_from_before(part.at, seen.acted, now) for part in parts if not isinstance(part, Unknown))
 
 
 def looking(subject: str) -> Decision:
