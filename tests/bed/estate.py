@@ -22,9 +22,10 @@ from syncd.adapters.tls import TlsHandshakes
 from syncd.core.bundle import Cert, bundle_digest, parse_cert, read_trust_file
 from syncd.core.model import Alias, NodeName, Shown
 from syncd.ports import Deadline
+from tests.bed import documented
 from tests.bed.authority import Authority
 from tests.bed.eck import CLUSTER, INDEX, NS, SECRET, EckRemote
-from tests.bed.elasticsearch import PASSWORD, QUICK_RELOAD, USER
+from tests.bed.elasticsearch import QUICK_RELOAD
 from tests.bed.fresh import End, Ends
 from tests.bed.kube import KubeApi, Refused
 from tests.bed.sshd import free_port
@@ -62,7 +63,7 @@ class Estate:
 
     def configure(self, remotes: list[dict[str, Any]] | None = None, **options: Any) -> "Estate":
         """Write the configuration."""
-        (self.folder / "password").write_text(PASSWORD)
+        self._give_rights()
         settings = self.cluster.hosts.settings
         body = {
             "kubernetes": {"kubeconfig": str(self.kube.kubeconfig)},
@@ -72,8 +73,7 @@ class Estate:
                     "elasticsearch": {
                         "urls": [node.url for node in self.cluster.nodes],
                         "ca_file": str(self.cluster.http_ca_file),
-                        "username": USER,
-                        "password_file": "password",
+                        "api_key_file": "es-api-key",
                     },
                     "nodes": [self._node(node) for node in self.cluster.nodes],
                     "transport": {
@@ -95,6 +95,13 @@ class Estate:
         }
         self.config.write_text(json.dumps(body))
         return self
+
+    def _give_rights(self) -> None:
+        """An API key with the rights that docs/hosts.md names, and no others."""
+        path = self.folder / "es-api-key"
+        if not path.exists():
+            body = {"name": "syncd", "role_descriptors": {"syncd": documented.role()}}
+            path.write_text(self.cluster.api("POST", "/_security/api_key", body)["encoded"])
 
     def _node(self, node: SystemdNode) -> dict[str, Any]:
         layout = {"config_dir": str(node.config)}
@@ -199,9 +206,11 @@ class Estate:
         """The id of the API key that each node's process uses, as the remote names it."""
         urls = {NodeName(node.name): node.url for node in self.cluster.nodes}
         settings = ElasticsearchSettings(
-            tuple(urls.values()), str(self.cluster.http_ca_file),
-            username=USER, password_file=str(self.folder / "password"), node_urls=urls,
-        )  # fmt: skip
+            tuple(urls.values()),
+            str(self.cluster.http_ca_file),
+            api_key_file=str(self.folder / "es-api-key"),
+            node_urls=urls,
+        )
         api = ElasticsearchApi(settings)
         try:
             return {str(name): api.key_in_use(name, Alias(ALIAS), Deadline.after(30)) for name in urls}

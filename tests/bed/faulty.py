@@ -34,6 +34,8 @@ class Faulty(Estate):
     interval: str = ""
     """What `resource.reload.interval.high` shall be."""
     _intervals: Iterator[int] = field(default_factory=lambda: count(1))
+    _keystores: dict[str, bytes] = field(default_factory=dict)
+    """As they were at first: a credential is a first one in each test, and comes with the restart."""
 
     def run(self, restart: dict[str, Any] | None = None, remote: dict[str, Any] | None = None, **options: Any) -> None:
         """Start the daemon with the change, which needs one restart of each node."""
@@ -53,6 +55,8 @@ class Faulty(Estate):
             self.without_fault(node)
             left = [str(node.config / f"{file}{end}") for file in _FILES for end in _LEFT]
             self.cluster.world.run("rm", "-f", *left)
+            keystore = self.seen(node, "elasticsearch.keystore")
+            keystore.write_bytes(self._keystores.setdefault(node.name, keystore.read_bytes()))
         for node in self.cluster.nodes:
             if self.cluster.unit_state(node).active in {"failed", "inactive"}:
                 self.cluster.world.systemctl("reset-failed", node.unit)

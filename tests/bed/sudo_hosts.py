@@ -14,7 +14,8 @@ from tests.bed.sshd import Sshd, make_key
 from tests.bed.systemd import SystemdWorld
 
 LOGIN = "syncd"
-SUDOERS = f"{LOGIN} ALL=(ALL) NOPASSWD: ALL\n"
+ANYTHING = f"{LOGIN} ALL=(ALL) NOPASSWD: ALL\n"
+"""A sudoers file that allows everything."""
 PORT = 2222
 _UNIT = f"""\
 [Service]
@@ -30,6 +31,7 @@ class SudoHosts:
     world: SystemdWorld
     folder: Path
     addresses: Sequence[str]
+    sudoers: str = ANYTHING
     servers: list[Sshd] = field(default_factory=list)
     settings: SshSettings = field(init=False)
     """How to log in, with a known_hosts file that knows all of them."""
@@ -38,7 +40,7 @@ class SudoHosts:
         """Make the account and its sudoers rule, and start the servers as units of the world."""
         world, known_hosts = self.world, self.folder / "known_hosts"
         world.run("useradd", "--system", "--create-home", "--shell", "/bin/sh", "--password", "*", LOGIN)
-        world.write(f"/etc/sudoers.d/{LOGIN}", SUDOERS, 0o440)
+        world.write(f"/etc/sudoers.d/{LOGIN}", self.sudoers, 0o440)
         world.write("/etc/systemd/system/bed-sshd@.service", _UNIT)
         world.run("mkdir", "-p", "/run/sshd")
         key, public = make_key(self.folder / "key")

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tests.bed import paths
+from tests.bed import documented, paths
 from tests.bed.authority import Authority
 from tests.bed.elasticsearch import PASSWORD, QUICK_START, USER, call, relocate_jvm_files
 from tests.bed.sudo_hosts import SudoHosts
@@ -112,7 +112,8 @@ class SystemdCluster:
         try:
             self._install(distribution, java)
             self._lay_out(distribution)
-            self.hosts = SudoHosts(self.world, self.folder, [node.address for node in self.nodes]).start()
+            addresses, folders = [node.address for node in self.nodes], [str(node.config) for node in self.nodes]
+            self.hosts = SudoHosts(self.world, self.folder, addresses, documented.sudoers(folders)).start()
         except BaseException:
             self.stop()
             raise
