@@ -19,9 +19,9 @@ from syncd.config.live import LiveConfig
 from syncd.core.errors import SyncdError
 from syncd.core.model import Report
 from syncd.engine.crew import Crew
-from syncd.engine.desk import Desk
+from syncd.engine.handshake_proofs import HandshakeProofs
+from syncd.engine.looking.prove import Prover
 from syncd.engine.loop import Loop
-from syncd.engine.prove import Prover
 from syncd.engine.reconcile import Past, Reconciler
 from syncd.engine.tell import Teller
 from syncd.telemetry.families import PASS_CRASHES, WATCH_OPEN, WATCH_RESTARTS, Count
@@ -49,9 +49,9 @@ class Running:
         self.loop = Loop(name, self._pass, self._tell, longest=wired.world.pace.longest)
         self._crew = Crew(f"crew {name}", workers, self.loop.ring)
         self._proving = Crew(f"prove {name}", min(workers, 32), lambda _: None)
-        self._desk = Desk(wired.world, self.loop.ring)
-        self._reconciler = Reconciler(wired.world, self._crew, self._desk, past)
-        self._prover = Prover(wired.world, self._proving, self._desk, self.loop.ring)
+        self._proofs = HandshakeProofs(wired.world, self.loop.ring)
+        self._reconciler = Reconciler(wired.world, self._crew, self._proofs, past)
+        self._prover = Prover(wired.world, self._proving, self._proofs, self.loop.ring)
 
     def start(self) -> None:
         """Begin. What only looks asks for no permit: that is a Lease or a file, and `mode: observe` changes nothing."""
@@ -68,7 +68,7 @@ class Running:
             bell.stop()
         ended = self.loop.stop(_STOP_WITHIN)
         self._prover.stop(0.5)
-        self._desk.stop()
+        self._proofs.stop()
         self._crew.close()
         self._proving.close()
         if not ended:

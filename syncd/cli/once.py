@@ -13,11 +13,11 @@ from syncd.core.errors import SyncdError
 from syncd.core.model import Known, Observed, Plan, Policy, Report
 from syncd.core.restarts.rules import WAITING_RULES
 from syncd.engine.crew import Crew
-from syncd.engine.desk import Desk
-from syncd.engine.look import Looked
-from syncd.engine.prove import Prover
+from syncd.engine.handshake_proofs import HandshakeProofs
+from syncd.engine.looking.look import Looked
+from syncd.engine.looking.page import Page
+from syncd.engine.looking.prove import Prover
 from syncd.engine.reconcile import Reconciler
-from syncd.engine.sighted import Sighted
 from syncd.engine.world import World
 from syncd.ports import Deadline, now
 
@@ -45,7 +45,7 @@ class Sight:
 class _BeginsNoRestart(Reconciler):
     """The pass of a command that is about something else: a node that is due is left to the daemon, or to `syncd once`."""
 
-    def plan(self, sighted: Sighted, at: datetime, *, anew: bool = True) -> tuple[Looked, Plan]:
+    def plan(self, sighted: Page, at: datetime, *, anew: bool = True) -> tuple[Looked, Plan]:
         """See `Reconciler.plan`."""
         looked, plan = super().plan(sighted, at, anew=anew)
         return looked, without_a_new_restart(plan)
@@ -61,10 +61,10 @@ class Foreground:
         self.world: World = replace(wired.world, pace=pace)
         self._crew = Crew("look", 32, lambda _: None)
         self._proving = Crew("prove", 32, lambda _: None)
-        desk = Desk(self.world, lambda _: None, able=False)
+        proofs = HandshakeProofs(self.world, lambda _: None, able=False)
         self.restarts = restarts
-        self._reconciler = (Reconciler if restarts else _BeginsNoRestart)(self.world, self._crew, desk)
-        self._prover = Prover(self.world, self._proving, desk, lambda _: None)
+        self._reconciler = (Reconciler if restarts else _BeginsNoRestart)(self.world, self._crew, proofs)
+        self._prover = Prover(self.world, self._proving, proofs, lambda _: None)
         self._last: Report | None = None
         self._under_way = False
 

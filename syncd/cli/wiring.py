@@ -28,9 +28,9 @@ from syncd.config import model as config
 from syncd.config.policy import to_policy, unit_of
 from syncd.config.secrets import secret_path, where_else
 from syncd.core.model import Alias, NodeName, Ownership, Policy
+from syncd.engine.hosts.service import Service
+from syncd.engine.hosts.tools import Toolbox
 from syncd.engine.rings import CLOCK, SOURCE, STATE
-from syncd.engine.service import Service
-from syncd.engine.tools import Toolbox
 from syncd.engine.world import Endpoint, OwnerRule, Pace, World
 from syncd.ports import Bell, Fleet, Mirror, Notices, Permit, Resource, Source, StateStore
 

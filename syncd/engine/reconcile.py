@@ -19,13 +19,13 @@ from syncd.core.model import (
     Report,
 )
 from syncd.core.plan import guarded_plan
-from syncd.engine.act import Actor
+from syncd.engine.acting.act import Actor
+from syncd.engine.acting.perform import Performer
 from syncd.engine.crew import Crew
-from syncd.engine.desk import Desk
-from syncd.engine.look import Looked, Looker
-from syncd.engine.perform import Performer
+from syncd.engine.handshake_proofs import HandshakeProofs
+from syncd.engine.looking.look import Looked, Looker
+from syncd.engine.looking.page import Page
 from syncd.engine.rings import elsewhere
-from syncd.engine.sighted import Sighted
 from syncd.engine.world import World
 from syncd.ports import now
 
@@ -48,11 +48,11 @@ _NOTHING = Past()
 class Reconciler:
     """The pass over one cluster. One at a time; everything it needs to know it looks at anew."""
 
-    def __init__(self, world: World, crew: Crew, desk: Desk, past: Past = _NOTHING) -> None:
+    def __init__(self, world: World, crew: Crew, proofs: HandshakeProofs, past: Past = _NOTHING) -> None:
         self._world = world
-        self._desk = desk
+        self._proofs = proofs
         self._looker = Looker(world, crew, past.memory)
-        self._actor = Actor(world, crew, desk)
+        self._actor = Actor(world, crew, proofs)
         self._claimed: datetime | None = None
         self._unsaved = past.unsaved
         self._save_failed = past.save_failed
@@ -62,14 +62,14 @@ class Reconciler:
         self._collect()
         return Past(self._looker.recalled, self._unsaved, self._save_failed)
 
-    def plan(self, sighted: Sighted, at: datetime, *, anew: bool = True) -> tuple[Looked, Plan]:
+    def plan(self, sighted: Page, at: datetime, *, anew: bool = True) -> tuple[Looked, Plan]:
         """Read, look, decide, guard: what `syncd plan` prints."""
         looked = self._looker.look(sighted, at, anew=anew)
         policy = replace(self._world.policy, owner=self._world.permit.owner)  # known once the permit was asked for
         looked = replace(looked, seen=self._with_ours(looked.seen))
-        return looked, guarded_plan(looked.seen, policy, at, self._desk.marker)
+        return looked, guarded_plan(looked.seen, policy, at, self._proofs.marker)
 
-    def run(self, sighted: Sighted, rang: tuple[str, ...], cause_at: datetime) -> Report:
+    def run(self, sighted: Page, rang: tuple[str, ...], cause_at: datetime) -> Report:
         """A whole pass."""
         started = now()
         looked, plan = self.plan(sighted, started, anew=not elsewhere(rang))
@@ -89,7 +89,7 @@ class Reconciler:
         actor = self._actor
         self._collect()
         seen = replace(seen, unsaved=self._unsaved, save_failed=self._save_failed)
-        ours = replace(seen, proof=self._desk.state, claimed=self._claimed, acted=actor.acted)
+        ours = replace(seen, proof=self._proofs.state, claimed=self._claimed, acted=actor.acted)
         return replace(ours, reloaded=actor.reloaded, reloads=actor.reloads, told=actor.told)
 
     def _collect(self) -> None:
@@ -109,7 +109,7 @@ class Reconciler:
             self._unsaved, self._save_failed = (), ""
             return ()
         step = Remember(memory, looked.state_version, "what was learnt")
-        outcome = Performer(self._world, self._desk, cause_at).perform(step)
+        outcome = Performer(self._world, self._proofs, cause_at).perform(step)
         if outcome.result == "done":
             self._looker.recall(memory)
             self._unsaved, self._save_failed = (), ""

@@ -6,7 +6,7 @@ from functools import partial
 
 from syncd.core.errors import SyncdError
 from syncd.core.model import NodeName, Outcome, Reloaded, ReloadSecure
-from syncd.engine import keystore
+from syncd.engine.hosts import keystore
 from syncd.engine.world import World
 from syncd.ports import Deadline, now
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from syncd.core.model import Alias, NodeName, Ownership, Policy
-from syncd.engine.service import Service
-from syncd.engine.tools import Toolbox
+from syncd.engine.hosts.service import Service
+from syncd.engine.hosts.tools import Toolbox
 from syncd.ports import (
     Deadline,
     Elasticsearch,

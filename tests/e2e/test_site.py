@@ -17,11 +17,11 @@ from syncd.core.model import Known, NodeName, NodePolicy, Ownership, OwnTrust, P
 from syncd.core.nodes.own_trust import OWN_CA_FILE, conversion
 from syncd.core.yml import with_settings
 from syncd.core.yml.names import TRANSPORT_SSL
-from syncd.engine import keystore
-from syncd.engine.copies import note_keystore, roll_back, save_copies, sweep_copies
-from syncd.engine.service import Service, look_at_unit, restart, start_again
-from syncd.engine.site import Installation, ToolMemory, look_at_site
-from syncd.engine.tools import Toolbox
+from syncd.engine.hosts import keystore
+from syncd.engine.hosts.copies import note_keystore, roll_back, save_copies, sweep_copies
+from syncd.engine.hosts.installation import Installation, ToolMemory, look_at_site
+from syncd.engine.hosts.service import Service, look_at_unit, restart, start_again
+from syncd.engine.hosts.tools import Toolbox
 from syncd.ports import Deadline, Host
 from tests.bed import elasticsearch
 from tests.bed.pytest_plugin import need

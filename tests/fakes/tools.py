@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.core.bundle import Cert
-from syncd.engine.tools import Toolbox
+from syncd.engine.hosts.tools import Toolbox
 
 _COMMON = """\
 #!/usr/bin/python3

@@ -24,11 +24,11 @@ from syncd.core.model import (
 )
 from syncd.demo.pki import EckCa, Leaf, new_key
 from syncd.engine.crew import Crew
-from syncd.engine.desk import Desk
-from syncd.engine.prove import Prover
+from syncd.engine.handshake_proofs import HandshakeProofs
+from syncd.engine.hosts.service import Service
+from syncd.engine.hosts.tools import Toolbox
+from syncd.engine.looking.prove import Prover
 from syncd.engine.reconcile import Past, Reconciler
-from syncd.engine.service import Service
-from syncd.engine.tools import Toolbox
 from syncd.engine.world import Endpoint, OwnerRule, Pace, World
 from syncd.ports import Deadline, now
 from tests.bed.waiting import soon
@@ -177,9 +177,9 @@ class Syncd:
         world = bench.world(**policy)
         self.crew = Crew("test", 8, lambda _: None)
         self.proving = Crew("prove", 8, lambda _: None)
-        self.desk = Desk(world, lambda _: None)
-        self.reconciler = Reconciler(world, self.crew, self.desk, past or Past())
-        self.prover = Prover(world, self.proving, self.desk, lambda _: None)
+        self.proofs = HandshakeProofs(world, lambda _: None)
+        self.reconciler = Reconciler(world, self.crew, self.proofs, past or Past())
+        self.prover = Prover(world, self.proving, self.proofs, lambda _: None)
         self.report: Report | None = None
 
     def turn(self, passes: int = 1, rang: tuple[str, ...] = ("test",)) -> Report:
@@ -199,6 +199,6 @@ class Syncd:
             self.turn()
 
     def end(self) -> None:
-        self.desk.stop()
+        self.proofs.stop()
         self.crew.close()
         self.proving.close()

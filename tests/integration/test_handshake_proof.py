@@ -33,7 +33,7 @@ def settled(bench: Bench, daemon: Syncd) -> bool:
     if daemon.report is None or daemon.report.plan.now:
         return False
     by = proven_by(daemon.report)
-    return set(by) == set(NAMES) and all(by.values()) and clean(bench) and not daemon.desk.state.busy
+    return set(by) == set(NAMES) and all(by.values()) and clean(bench) and not daemon.proofs.state.busy
 
 
 def test_every_process_shows_what_it_has_loaded_and_nothing_is_left(bench: Bench) -> None:
@@ -63,7 +63,7 @@ def test_a_process_that_has_not_loaded_the_file_is_not_proven_though_its_log_say
     stuck = NAMES[1]
     bench.stuck.add(stuck)
     bench.publish(bench.ca.rekey(bench.ca.cert.not_before))
-    daemon.turn_until(lambda: {sight.node for sight in daemon.desk.sightings} == {NAMES[0], NAMES[2]})
+    daemon.turn_until(lambda: {sight.node for sight in daemon.proofs.sightings} == {NAMES[0], NAMES[2]})
     assert proven_by(daemon.turn())[stuck] is None
     bench.stuck.clear()
     daemon.turn_until(lambda: settled(bench, daemon))
@@ -111,7 +111,7 @@ def test_a_host_that_goes_away_in_the_middle_is_cleared_when_it_is_back(bench: B
     from syncd.core.errors import HostError  # noqa: PLC0415 - of this test only
 
     daemon = Syncd(bench, proof="handshake")
-    daemon.turn_until(lambda: bool(daemon.desk.state.nodes))
+    daemon.turn_until(lambda: bool(daemon.proofs.state.nodes))
     bench.hosts[NAMES[2]].error = HostError("unreachable", "no route")
     daemon.turn_until(lambda: bench.es.record == frozenset({NAMES[2]}))
     assert SETTING in bench.hosts[NAMES[2]].secrets
@@ -123,7 +123,7 @@ def test_a_host_that_goes_away_in_the_middle_is_cleared_when_it_is_back(bench: B
 def test_a_lost_permit_changes_nothing_more(bench: Bench) -> None:
     """Promise 11."""
     daemon = Syncd(bench, proof="handshake")
-    daemon.turn_until(lambda: bool(daemon.desk.state.nodes))
+    daemon.turn_until(lambda: bool(daemon.proofs.state.nodes))
     bench.permit.held = False
     changes = bench.knife.changes
     daemon.turn(5)

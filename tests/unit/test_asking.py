@@ -8,8 +8,8 @@ import pytest
 
 from syncd.core.errors import ClusterError
 from syncd.core.model import Allocation, ClusterState, Hold, Known, NodeName, RestartRecord
-from syncd.engine.asking import Asking
 from syncd.engine.crew import Crew
+from syncd.engine.looking.asking import Asking
 from syncd.ports import Deadline, now
 from tests.fakes.world import NAMES, Bench, Syncd
 

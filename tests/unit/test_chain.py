@@ -12,13 +12,13 @@ import pytest
 from syncd.core.bundle import content_digest
 from syncd.core.errors import ClusterError, HostError
 from syncd.core.model import NodeName, OrderedStep, PutSecret, Reloaded, ReloadSecure, RestartNode, SweepCopies
-from syncd.engine import chain as chain_module
-from syncd.engine.chain import Chain
+from syncd.engine.acting import chain as chain_module
+from syncd.engine.acting.chain import Chain
+from syncd.engine.acting.perform import Performer
 from syncd.engine.crew import Crew
-from syncd.engine.desk import Desk
+from syncd.engine.handshake_proofs import HandshakeProofs
+from syncd.engine.hosts.tools import Toolbox
 from syncd.engine.patience import Backoff
-from syncd.engine.perform import Performer
-from syncd.engine.tools import Toolbox
 from syncd.ports import Deadline, Found, Stream, now
 from tests.bed.waiting import wait_for
 from tests.fakes.knife import Knife, KnifeHost
@@ -37,7 +37,7 @@ def bench(tmp_path: Path) -> Bench:
 @pytest.fixture
 def performer(bench: Bench) -> Performer:
     world = replace(bench.world(), secrets={SETTING: lambda: b"key"})
-    return Performer(world, Desk(world, lambda _: None), now())
+    return Performer(world, HandshakeProofs(world, lambda _: None), now())
 
 
 @pytest.fixture
@@ -113,7 +113,10 @@ def test_two_credentials_come_into_one_keystore_in_one_pass(bench: Bench, crew: 
     """Both were planned from the same look; the second finds what the first has made of the file."""
     other = "cluster.remote.eck-test.credentials"
     world = replace(bench.world(), secrets={SETTING: lambda: b"key", other: lambda: b"other"})
-    performer, chain = Performer(world, Desk(world, lambda _: None), now()), Chain("keystores", crew, 10, strict=False)
+    performer, chain = (
+        Performer(world, HandshakeProofs(world, lambda _: None), now()),
+        Chain("keystores", crew, 10, strict=False),
+    )
     steps = [replace(put(bench, number), setting=setting) for setting in (SETTING, other) for number in range(3)]
     assert taken(chain, performer, *steps, RELOAD) == [("PutSecret", "done")] * 6 + [("ReloadSecure", "done")]
     path = bench.hosts[NAMES[0]].real(Toolbox().keystore)
@@ -212,7 +215,7 @@ def test_the_nodes_are_told_to_read_their_keystores_whatever_hosts_are_silent(be
     tools = dict.fromkeys((*silent, *NAMES), Toolbox())
     pace = replace(world.pace, call=CALL)
     world = replace(world, fleet=MemoryFleet(bench.hosts), elasticsearch=es, tools=tools, pace=pace)
-    performer = Performer(world, Desk(world, lambda _: None), now())
+    performer = Performer(world, HandshakeProofs(world, lambda _: None), now())
     chain = Chain("keystores", crew, 10, strict=False)
     reload = replace(RELOAD, running=tuple((name, 7) for name in (*silent, *NAMES)))
     assert taken(chain, performer, reload) == [("ReloadSecure", "done")]

@@ -12,7 +12,7 @@ import pytest
 from syncd.core.bundle import Digest, content_digest
 from syncd.core.errors import ChangedUnderneath, HostError
 from syncd.core.model import NodeName, NodePolicy, Ownership
-from syncd.engine.copies import copy_of, note_keystore, ours_of, refused_of, roll_back, save_copies, sweep_copies
+from syncd.engine.hosts.copies import copy_of, note_keystore, ours_of, refused_of, roll_back, save_copies, sweep_copies
 from syncd.ports import Deadline
 from tests.bed.waiting import soon
 from tests.fakes.knife import Killed, Knife, KnifeHost

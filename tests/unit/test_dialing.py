@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from syncd.core.model import Hold
-from syncd.engine.links import awaits
+from syncd.engine.looking.links import awaits
 from tests.fakes.world import ALIAS, Bench, Syncd
 
 

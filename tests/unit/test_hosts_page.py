@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from syncd.adapters.ssh import session
-from syncd.engine.tools import Toolbox
+from syncd.engine.hosts.tools import Toolbox
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/hosts.md").read_text()

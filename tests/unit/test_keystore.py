@@ -11,7 +11,7 @@ import pytest
 from syncd.adapters.local import LocalHost
 from syncd.core.bundle import Digest, content_digest
 from syncd.core.errors import ChangedUnderneath, HostError
-from syncd.engine import keystore
+from syncd.engine.hosts import keystore
 from tests.bed.waiting import soon
 from tests.fakes.tools import FakeTools
 

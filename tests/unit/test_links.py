@@ -8,8 +8,8 @@ import pytest
 
 from syncd.core.model import Alias, Context, Known, Link, NodeName, Process, Unknown
 from syncd.engine.crew import Crew
-from syncd.engine.links import Links
-from syncd.engine.sighted import Sighted
+from syncd.engine.looking.links import Links
+from syncd.engine.looking.page import Page
 from syncd.ports import NodeAnswer, now
 from tests.fakes.world import NAMES, Bench
 
@@ -31,10 +31,10 @@ def answer(name: NodeName, *links: Link) -> Known[NodeAnswer]:
     return Known(NodeAnswer(process, Known(frozenset(), now()), links), now())
 
 
-def page(*links: Link) -> Sighted:
+def page(*links: Link) -> Page:
     """What the nodes answer: the last one names these."""
     answers = {name: answer(name) for name in NAMES} | {NAMES[-1]: answer(NAMES[-1], *links)}
-    return replace(Sighted.nothing_yet(now()), answers=answers)
+    return replace(Page.nothing_yet(now()), answers=answers)
 
 
 def test_a_stranger_that_no_node_names_any_more_is_dropped(links: Links) -> None:

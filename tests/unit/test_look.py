@@ -13,8 +13,8 @@ from syncd.core.errors import HostError
 from syncd.core.model import Known, NodeName, Observed, Ownership, Unknown
 from syncd.demo.pki import EckCa
 from syncd.engine.crew import Crew
-from syncd.engine.look import Looker
-from syncd.engine.sighted import Sighted
+from syncd.engine.looking.look import Looker
+from syncd.engine.looking.page import Page
 from syncd.engine.world import World
 from syncd.ports import Deadline, Found, now
 from tests.fakes.knife import KnifeHost
@@ -73,7 +73,7 @@ class Scene:
 
     def look(self, ago: timedelta = timedelta(0), *, anew: bool = True) -> Observed:
         at = now() - ago
-        return self.looker.look(Sighted.nothing_yet(at), at, anew=anew).seen
+        return self.looker.look(Page.nothing_yet(at), at, anew=anew).seen
 
     def look_until(self, name: NodeName, *, known: bool, ago: timedelta = timedelta(0)) -> Observed:
         deadline = Deadline.after(10)

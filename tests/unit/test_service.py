@@ -7,7 +7,7 @@ import pytest
 
 from syncd.adapters.local import LocalHost
 from syncd.core.errors import HostError
-from syncd.engine.service import Service, restart, start_again
+from syncd.engine.hosts.service import Service, restart, start_again
 from syncd.ports import CommandResult, Deadline
 
 UNIT = "elasticsearch@es-1.service"

@@ -30,15 +30,16 @@ from syncd.core.model import (
     Unknown,
 )
 from syncd.demo.pki import EckCa
-from syncd.engine import keystore, sites
-from syncd.engine.copies import copy_of, ours_of, save_copies
+from syncd.engine.acting.on_host import perform_on_host
 from syncd.engine.crew import Crew
-from syncd.engine.handover import perform_on_host
-from syncd.engine.outcome import aged
-from syncd.engine.service import Service, look_at_unit, restart, start_again
-from syncd.engine.sighted import Sighted
-from syncd.engine.site import Installation, ToolMemory, look_at_site
-from syncd.engine.sites import Sites
+from syncd.engine.hosts import keystore
+from syncd.engine.hosts.copies import copy_of, ours_of, save_copies
+from syncd.engine.hosts.installation import Installation, ToolMemory, look_at_site
+from syncd.engine.hosts.service import Service, look_at_unit, restart, start_again
+from syncd.engine.looking import installations
+from syncd.engine.looking.installations import Installations
+from syncd.engine.looking.page import Page
+from syncd.engine.looking.seen import aged
 from syncd.ports import CommandResult, Deadline, Found, Stream, now
 from tests.bed.waiting import soon
 from tests.fakes.memory import MemoryHandshakes, NoStream
@@ -191,13 +192,13 @@ def test_a_lost_host_is_unseen_since_it_was_lost_and_not_since_the_latest_look(p
 def test_the_page_of_the_looks_knows_since_when_a_host_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(tmp_path)
     crew = Crew("test", 8, lambda _: None)
-    page = Sites(bench.world(), crew).update(Sighted.nothing_yet(now()), None)
+    page = Installations(bench.world(), crew).update(Page.nothing_yet(now()), None)
     name = NodeName("es-01")
     monkeypatch.setattr(bench.hosts[name], "read", Gone().read)
     monkeypatch.setattr(bench.hosts[name], "run", Gone().run)
     times = []
     for _ in range(2):
-        page = Sites(bench.world(), crew).update(page, None)
+        page = Installations(bench.world(), crew).update(page, None)
         times.append(unknown(known(page.sites[name]).unit).since)
     crew.close()
     assert times[0] == times[1]
@@ -211,14 +212,14 @@ def test_what_was_looked_at_in_vain_is_looked_at_again_within_the_probe_interval
     syncd = Syncd(bench)
     syncd.turn_until(lambda: syncd.report is not None and syncd.report.settled)
     assert syncd.report
-    name, looks = NodeName("es-01"), Sites(bench.world(), syncd.crew)
+    name, looks = NodeName("es-01"), Installations(bench.world(), syncd.crew)
     page = looks.update(replace(syncd.prover.page, sites={}), syncd.report)
     assert looks.update(page, syncd.report).sites[name] is page.sites[name], "not at once"
     if lost:
         site = replace(known(page.sites[name]), unit=Unknown("sudo", "a password is required", now()))
         page = replace(page, sites={**page.sites, name: Known(site, now())})
     later = monotonic() + bench.world().pace.probe
-    monkeypatch.setattr(sites, "monotonic", lambda: later)
+    monkeypatch.setattr(installations, "monotonic", lambda: later)
     page_after = looks.update(page, syncd.report)
     syncd.end()
     assert (page_after.sites[name] is not page.sites[name]) is again
@@ -233,7 +234,7 @@ def test_the_nodes_own_trust_is_looked_at_while_a_remote_of_the_certificate_mode
     for context in Context:
         left = Memory(forgotten=(Forgotten(Alias("gone"), context, now()),))
         report = replace(syncd.report, plan=replace(syncd.report.plan, memory=left))
-        page = Sites(syncd.bench.world(), syncd.crew).update(Sighted.nothing_yet(now()), report)
+        page = Installations(syncd.bench.world(), syncd.crew).update(Page.nothing_yet(now()), report)
         trust = known(page.sites[name]).trust
         looked[context] = not (isinstance(trust, Unknown) and trust.rule == "not_asked")
     syncd.end()
@@ -487,7 +488,8 @@ def test_a_node_that_runs_on_gets_its_files_back_and_is_not_started(
     world = replace(world, services={name: Service(restart=("restart",), status=("status",))})
     perform_on_host(world, RollBack(name, wrote, "", "why", start=start), soon())
     back = host.read(node.yml, 10_000, soon())
-    assert back == there
+    assert back
+    assert (back.content, back.owner) == (there.content, there.owner)
     assert [argv for argv in ran if argv == ("restart",)] == ([("restart",)] if start else [])
 
 

@@ -19,9 +19,9 @@ from syncd.core.model import (
     Shards,
     Step,
 )
-from syncd.engine.desk import Desk
-from syncd.engine.perform import Performer
-from syncd.engine.service import Service
+from syncd.engine.acting.perform import Performer
+from syncd.engine.handshake_proofs import HandshakeProofs
+from syncd.engine.hosts.service import Service
 from syncd.ports import CommandResult, Deadline, now
 from tests.fakes.world import NAMES, Bench
 
@@ -42,7 +42,7 @@ def steps(bench: Bench) -> tuple[BeginRestart, RestartNode]:
 
 def perform(bench: Bench, step: Step) -> Outcome:
     world = replace(bench.world(), services=dict.fromkeys(NAMES, Service()))
-    return Performer(world, Desk(world, lambda _: None), now()).perform(step)
+    return Performer(world, HandshakeProofs(world, lambda _: None), now()).perform(step)
 
 
 def leaves(bench: Bench, name: NodeName) -> None:
@@ -167,5 +167,5 @@ def test_an_operators_own_command_may_wait_for_the_start(bench: Bench, monkeypat
     policy = RestartPolicy("rolling", join_timeout=timedelta(minutes=5))
     world = replace(bench.world(restart=policy), services=dict.fromkeys(NAMES, own))
     step = RestartNode(FIRST, "", bench.es.started, "why")
-    assert Performer(world, Desk(world, lambda _: None), now()).perform(step).result == "done"
+    assert Performer(world, HandshakeProofs(world, lambda _: None), now()).perform(step).result == "done"
     assert min(given) > 299

@@ -11,9 +11,8 @@ from syncd.core.errors import ClusterError, HostError
 from syncd.core.model import Alias, ClusterState, EckResource, Known, NodeName, Report
 from syncd.core.restarts.rules import WAITING_RULES
 from syncd.engine.crew import Crew, Result
-from syncd.engine.dated import dated
-from syncd.engine.outcome import is_older, present, seen, seen_at
-from syncd.engine.sighted import Sighted
+from syncd.engine.looking.page import Page
+from syncd.engine.looking.seen import dated, is_older, present, seen, seen_at
 from syncd.engine.world import World
 from syncd.ports import Deadline, NodeAnswer
 
@@ -39,11 +38,11 @@ class Asking:
     def _deadline(self) -> Deadline:
         return Deadline.after(self._world.pace.call)
 
-    def update(self, page: Sighted, report: Report | None) -> Sighted:
+    def update(self, page: Page, report: Report | None) -> Page:
         """The page with all of it."""
         return self._ask_kubernetes(self._ask_for_keys(self.begin(page, report)(page), report))
 
-    def begin(self, page: Sighted, report: Report | None, *, quick: bool = False) -> Callable[[Sighted], Sighted]:
+    def begin(self, page: Page, report: Report | None, *, quick: bool = False) -> Callable[[Page], Page]:
         """Ask Elasticsearch of the cluster and of its nodes; `quick`: of those that a restart waits for.
 
         What is returned notes on a page what it said.
@@ -52,7 +51,7 @@ class Asking:
         asked = self._crew.begin({f"rest {name}": partial(dated, partial(self._answer, name)) for name in names})
         told = self._crew.begin({"cluster": partial(dated, partial(self._cluster, report, quick=quick))})
 
-        def note(page: Sighted) -> Sighted:
+        def note(page: Page) -> Page:
             results, cluster = asked(self._world.pace.call), told(self._world.pace.call)["cluster"]
             answers = {name: seen_at(results[f"rest {name}"], page.answers.get(name)) for name in names}
             return replace(page, cluster=seen_at(cluster, page.cluster), answers={**page.answers, **answers})
@@ -82,7 +81,7 @@ class Asking:
         self._alone = (found, monotonic())
         return found
 
-    def _ask_kubernetes(self, page: Sighted) -> Sighted:
+    def _ask_kubernetes(self, page: Page) -> Page:
         resources = self._each({f"resource {a}": partial(self._resource, a) for a in self._world.resources})
         counts = self._each({f"endpoints {alias}": partial(self._count, alias) for alias in self._world.sources})
         return replace(
@@ -101,7 +100,7 @@ class Asking:
         configured = self._world.endpoints[alias].endpoints
         return configured if configured is not None else self._world.sources[alias].endpoints(self._deadline())
 
-    def _ask_for_keys(self, page: Sighted, report: Report | None) -> Sighted:
+    def _ask_for_keys(self, page: Page, report: Report | None) -> Page:
         """Which API key each process uses: asked seldom, since the remote audits it, but at once while they differ."""
         ours = {remote.alias for remote in self._world.policy.remotes}
         pairs: dict[tuple[NodeName, Alias], object] = {}
@@ -115,7 +114,7 @@ class Asking:
         keys |= {pair: seen(result, None) for pair, result in zip(due, results.values(), strict=True)}
         return replace(page, keys=keys)
 
-    def _key_is_due(self, pair: tuple[NodeName, Alias], process: object, page: Sighted, report: Report | None) -> bool:
+    def _key_is_due(self, pair: tuple[NodeName, Alias], process: object, page: Page, report: Report | None) -> bool:
         ids = {known.value for (_, alias), known in page.keys.items() if alias == pair[1] and isinstance(known, Known)}
         remote = report.seen.remotes.get(pair[1]) if report else None
         if remote and isinstance(remote.credential, Known) and remote.credential.value:
@@ -144,7 +143,7 @@ def _may_be_stopped(state: ClusterState, report: Report) -> bool:
     return record.node in state.nodes and (old or back)
 
 
-def _awaited(name: NodeName, page: Sighted, report: Report | None) -> bool:
+def _awaited(name: NodeName, page: Page, report: Report | None) -> bool:
     """Whether a restart waits for what the node says: a hundred others need not be asked ten times a second."""
     acted = report.seen.acted if report else None
     return page.restarting == name or is_older(page.answers.get(name), acted)

@@ -1,15 +1,29 @@
 """From the result of a job to what was seen: known as of when it was asked, absent, or not known and since when."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from syncd.core.model import Absent, Known, Seen, Site, Unknown
 from syncd.engine.crew import Done, Failed, Result
-from syncd.engine.dated import Dated
 from syncd.ports import now
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Dated(Generic[T]):
+    """An answer, and when it was asked for: it shows nothing that was done later."""
+
+    value: T
+    at: datetime
+
+
+def dated(ask: Callable[[], T]) -> Dated[T]:
+    """Ask, with the moment right before."""
+    at = now()
+    return Dated(ask(), at)
 
 
 def seen(result: Result[T], before: Seen[T] | None) -> Seen[T]:

@@ -28,7 +28,7 @@ from syncd.core.model import (
     credential_setting,
 )
 from syncd.core.proof.handshake import SERVER_NAME
-from syncd.engine import keystore
+from syncd.engine.hosts import keystore
 from syncd.engine.reload import tell
 from syncd.engine.rings import PROOF
 from syncd.engine.world import World
@@ -47,7 +47,7 @@ _DUMMY = base64.b64encode(b"syncd:proof")
 """Any value makes the nodes use their remote_cluster_client trust; nothing ever asks whether it is right."""
 
 
-class Desk:
+class HandshakeProofs:
     """The proofs by handshake of one cluster."""
 
     def __init__(self, world: World, ring: Ring, *, able: bool = True) -> None:

@@ -15,9 +15,9 @@ from syncd.core.model import (
     RollBack,
     SweepCopies,
 )
-from syncd.engine import keystore
-from syncd.engine.copies import note_keystore, roll_back, save_copies, sweep_copies
-from syncd.engine.service import expect_start, restart, start_again
+from syncd.engine.hosts import keystore
+from syncd.engine.hosts.copies import note_keystore, roll_back, save_copies, sweep_copies
+from syncd.engine.hosts.service import expect_start, restart, start_again
 from syncd.engine.world import World
 from syncd.ports import Deadline, Host
 

@@ -8,9 +8,9 @@ from functools import partial
 from time import monotonic
 
 from syncd.core.model import KeystoreStep, NodeName, OrderedStep, Outcome, Reloaded, ReloadSecure, Step
+from syncd.engine.acting.perform import Performer
 from syncd.engine.crew import Crew, Done, Failed, Lane
 from syncd.engine.patience import Backoff
-from syncd.engine.perform import Performer
 from syncd.ports import now
 
 _AT_ONCE = 16

@@ -41,8 +41,8 @@ from syncd.core.model import (
     Written,
 )
 from syncd.core.restarts.stopping import changed
-from syncd.engine.desk import Desk
-from syncd.engine.handover import edit_keystore, perform_on_host
+from syncd.engine.acting.on_host import edit_keystore, perform_on_host
+from syncd.engine.handshake_proofs import HandshakeProofs
 from syncd.engine.reload import reload_keystores
 from syncd.engine.world import World
 from syncd.ports import Deadline, Host, now
@@ -54,9 +54,9 @@ _TOOLS = 60.0
 class Performer:
     """Carries out the steps of one pass, each only while the permit is held."""
 
-    def __init__(self, world: World, desk: Desk, cause_at: datetime) -> None:
+    def __init__(self, world: World, proofs: HandshakeProofs, cause_at: datetime) -> None:
         self._world = world
-        self._desk = desk
+        self._proofs = proofs
         self._cause_at = cause_at
         self._edits: dict[NodeName, tuple[Digest, Digest]] = {}
         """What the keystores that this pass has edited were, and are."""
@@ -132,9 +132,9 @@ class Performer:
 
     def _on_proof(self, step: ProofStep) -> None:
         if isinstance(step, OpenProof):
-            self._desk.open(step)
+            self._proofs.open(step)
         else:
-            self._desk.close(step)
+            self._proofs.close(step)
 
     def _on_eck(self, step: EckStep, deadline: Deadline) -> None:
         if isinstance(step, PutMirror):

@@ -22,8 +22,8 @@ from syncd.core.model import (
     Unknown,
 )
 from syncd.engine.crew import Crew, Done, Result
-from syncd.engine.outcome import seen
-from syncd.engine.sighted import Sighted
+from syncd.engine.looking.page import Page
+from syncd.engine.looking.seen import seen
 from syncd.engine.world import World
 from syncd.ports import Deadline, NodeAnswer, Stream, now
 
@@ -60,7 +60,7 @@ class Links:
         self._made: dict[tuple[NodeName, Alias], tuple[object, float]] = {}
         self._dialed: dict[Alias, tuple[object, float]] = {}
 
-    def update(self, page: Sighted, report: Report | None) -> Sighted:
+    def update(self, page: Page, report: Report | None) -> Page:
         """The page with what the remotes present now."""
         page = self._dial_remotes(page, report)
         page = self._dial_from_nodes(page, report)
@@ -76,7 +76,7 @@ class Links:
 
     # --- the remotes, from here
 
-    def _dial_remotes(self, page: Sighted, report: Report | None) -> Sighted:
+    def _dial_remotes(self, page: Page, report: Report | None) -> Page:
         jobs: dict[str, Callable[[], Presented | Shown]] = {}
         for remote in self._world.policy.remotes:
             target = self._target(remote.alias, page)
@@ -97,7 +97,7 @@ class Links:
                     presented[alias] = _sighted(presented.get(alias, ()), sight)
         return replace(page, presented=presented, shown=shown)
 
-    def _may_dial(self, remote: RemotePolicy, page: Sighted, report: Report | None) -> bool:
+    def _may_dial(self, remote: RemotePolicy, page: Page, report: Report | None) -> bool:
         """Each look at a transport port leaves a WARN in the remote's log: seldom, unless something is awaited there."""
         if remote.context is not Context.TRANSPORT:
             return True
@@ -109,7 +109,7 @@ class Links:
         self._dialed[remote.alias] = (about, moment)
         return True
 
-    def _dials(self, alias: Alias, page: Sighted) -> int:
+    def _dials(self, alias: Alias, page: Page) -> int:
         """Twice as many as there are endpoints: a load balancer shows one at a time."""
         match page.endpoints.get(alias):
             case Known(value=count):
@@ -136,7 +136,7 @@ class Links:
             stream.close()
         return Presented(chain, str(target), now())
 
-    def _target(self, alias: Alias, page: Sighted) -> _Target | None:
+    def _target(self, alias: Alias, page: Page) -> _Target | None:
         """Where a remote is: as the operator said, else as the nodes dial it."""
         endpoint = self._world.endpoints.get(alias)
         links = [link for link in _links(page) if link.alias == alias]
@@ -148,7 +148,7 @@ class Links:
 
     # --- the remotes, from each node's host
 
-    def _dial_from_nodes(self, page: Sighted, report: Report | None) -> Sighted:
+    def _dial_from_nodes(self, page: Page, report: Report | None) -> Page:
         ours = {remote.alias for remote in self._world.policy.remotes}
         strangers = {link.alias: _context(link) for link in _links(page) if link.alias not in ours}
         seen_strangers = self._named(page, strangers, report)
@@ -166,7 +166,7 @@ class Links:
         return replace(page, handshakes=handshakes, presented=presented, strangers=seen_strangers)
 
     def _named(
-        self, page: Sighted, strangers: Mapping[Alias, Context], report: Report | None
+        self, page: Page, strangers: Mapping[Alias, Context], report: Report | None
     ) -> dict[tuple[Context, Alias], Seen[Presented]]:
         """What is known of the strangers, without those that no node names any more: nobody dials them.
 
@@ -181,7 +181,7 @@ class Links:
         self._made = {pair: made for pair, made in self._made.items() if pair[1] not in gone}  # it may come back
         return named
 
-    def _pairs(self, page: Sighted, strangers: Iterable[Alias]) -> list[tuple[NodeName, Alias]]:
+    def _pairs(self, page: Page, strangers: Iterable[Alias]) -> list[tuple[NodeName, Alias]]:
         """Who is to dial whom: each dialing node our remotes, one of them the others'."""
         dialers = [name for name, answer in page.answers.items() if isinstance(answer, Known) and _dials(answer.value)]
         ours = [(name, remote.alias) for name in dialers for remote in self._world.policy.remotes]
@@ -189,7 +189,7 @@ class Links:
             (name, alias) for name in dialers[:1] for alias in sorted(strangers)
         ]
 
-    def _is_due(self, pair: tuple[NodeName, Alias], page: Sighted, report: Report | None) -> bool:
+    def _is_due(self, pair: tuple[NodeName, Alias], page: Page, report: Report | None) -> bool:
         """Whether the handshake would tell something new: other trust, another leaf, a failure, or long ago."""
         node = report.seen.nodes.get(pair[0]) if report else None
         files = node.files.values() if node else ()
@@ -202,7 +202,7 @@ class Links:
         self._made[pair] = (about, moment)
         return True
 
-    def _present_there(self, node: NodeName, alias: Alias, page: Sighted) -> Presented:
+    def _present_there(self, node: NodeName, alias: Alias, page: Page) -> Presented:
         target = self._target(alias, page)
         if target is None:
             raise HostError("no_address", f"nobody said where {alias} is", where=node)
@@ -212,7 +212,7 @@ class Links:
 
     # --- links that do not come back by themselves
 
-    def _reconnect(self, page: Sighted, report: Report) -> None:
+    def _reconnect(self, page: Page, report: Report) -> None:
         """A lost link is not tried again by Elasticsearch until something asks for it; asking costs nothing."""
         ours = {remote.alias: remote.context for remote in self._world.policy.remotes}
         proven = {(name, c) for c, part in report.plan.trust.items() for name, sight in part.proven.items() if sight}
@@ -227,7 +227,7 @@ class Links:
         return self._world.elasticsearch.reconnect(name, alias, self._deadline())
 
 
-def _links(page: Sighted) -> Iterable[Link]:
+def _links(page: Page) -> Iterable[Link]:
     for answer in page.answers.values():
         yield from answer.value.links if isinstance(answer, Known) else ()
 
@@ -261,7 +261,7 @@ def _latest(before: tuple[Shown, ...], sight: Shown) -> tuple[Shown, ...]:
     return (*others, sight)[-_MOST_LEAVES:]
 
 
-def _leaf_of(page: Sighted, alias: Alias) -> object:
+def _leaf_of(page: Page, alias: Alias) -> object:
     latest = max(page.presented.get(alias, ()), key=lambda sight: sight.at, default=None)
     return latest.leaf if latest else None
 

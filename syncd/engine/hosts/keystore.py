@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from syncd.core.bundle import Digest, content_digest
 from syncd.core.errors import ChangedUnderneath, HostError
 from syncd.core.model import KeystoreState, Ownership
-from syncd.engine.tools import Toolbox, last_line, run_as
+from syncd.engine.hosts.tools import Toolbox, last_line, run_as
 from syncd.ports import CommandResult, Deadline, Found, Host
 
 __all__ = ["Held", "Toolbox", "add", "compare", "is_protected", "read", "remove", "show"]

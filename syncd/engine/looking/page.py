@@ -24,7 +24,7 @@ from syncd.ports import NodeAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class Sighted:
+class Page:
     """The latest observations of everything that is slower than a file."""
 
     cluster: Seen[ClusterState]
@@ -40,7 +40,7 @@ class Sighted:
     shown: Mapping[Alias, tuple[Shown, ...]] = field(default_factory=dict)
 
     @classmethod
-    def nothing_yet(cls, at: datetime) -> "Sighted":
+    def nothing_yet(cls, at: datetime) -> "Page":
         """Before the first look."""
         return cls(cluster=Unknown("not_asked", "Elasticsearch has not been asked yet", at))
 

@@ -29,8 +29,8 @@ from syncd.core.model import (
     Unknown,
 )
 from syncd.engine.crew import Crew, Done, Failed, Lane, Result
+from syncd.engine.looking.page import Page
 from syncd.engine.patience import Backoff, Patience
-from syncd.engine.sighted import Sighted
 from syncd.engine.world import OwnerRule, World
 from syncd.ports import Deadline, Host, Mirror, Source, Stored, now
 
@@ -68,7 +68,7 @@ class Looker:
         self._recent: dict[NodeName, Known[_OnNode]] = {}
         self._recalled = recalled
 
-    def look(self, sighted: Sighted, at: datetime, *, anew: bool = True) -> Looked:
+    def look(self, sighted: Page, at: datetime, *, anew: bool = True) -> Looked:
         """Everything that a plan is made from; what could not be looked at is Unknown.
 
         Unless `anew`, a node that was looked at a moment ago is not looked at again.
@@ -154,9 +154,7 @@ class Looker:
         files = {context: _file_state(host, path, deadline) for context, path in node.paths.items()}
         return _OnNode(files, _owner(host, self._world.owners[node.name], deadline))
 
-    def _node(
-        self, node: NodePolicy, results: Mapping[str, Result[object]], sighted: Sighted, at: datetime
-    ) -> NodeSeen:
+    def _node(self, node: NodePolicy, results: Mapping[str, Result[object]], sighted: Page, at: datetime) -> NodeSeen:
         seen = sighted.node(node.name, at)
         found = self._recent.get(node.name) or self._seen(f"node {node.name}", _OnNode, results, at)
         if not isinstance(found, Known):
@@ -166,7 +164,7 @@ class Looker:
         return replace(seen, file=file, files=files, owner=_known(found.value.owner, found.at))
 
     def _remote(
-        self, remote: RemotePolicy, results: Mapping[str, Result[object]], sighted: Sighted, at: datetime
+        self, remote: RemotePolicy, results: Mapping[str, Result[object]], sighted: Page, at: datetime
     ) -> RemoteSeen:
         alias, unread = remote.alias, Unknown("not_asked", "it has not been read yet", at)
         return RemoteSeen(

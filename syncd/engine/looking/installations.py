@@ -7,10 +7,9 @@ from time import monotonic
 
 from syncd.core.model import Context, Known, Memory, NodeName, Process, Report, Seen, Site, Unknown, credential_setting
 from syncd.engine.crew import Crew
-from syncd.engine.dated import dated
-from syncd.engine.outcome import aged, is_older, seen_at
-from syncd.engine.sighted import Sighted
-from syncd.engine.site import Installation, ToolMemory, look_at_site
+from syncd.engine.hosts.installation import Installation, ToolMemory, look_at_site
+from syncd.engine.looking.page import Page
+from syncd.engine.looking.seen import aged, dated, is_older, seen_at
 from syncd.engine.world import World
 from syncd.ports import Deadline
 
@@ -26,7 +25,7 @@ _RULES = frozenset({"own_trust_unknown", "peer_unseen", "keystore_passphrase", "
 """Holds for which a node is looked at again soon: another look may lift them."""
 
 
-class Sites:
+class Installations:
     """The installations of one cluster's nodes."""
 
     def __init__(self, world: World, crew: Crew) -> None:
@@ -37,11 +36,11 @@ class Sites:
         self._hot: dict[NodeName, float] = {}
         self._started: dict[NodeName, int | None] = {}
 
-    def update(self, page: Sighted, report: Report | None) -> Sighted:
+    def update(self, page: Page, report: Report | None) -> Page:
         """The page with the installations of the nodes whose time has come."""
         return self.begin(page, report)(page)
 
-    def begin(self, page: Sighted, report: Report | None) -> Callable[[Sighted], Sighted]:
+    def begin(self, page: Page, report: Report | None) -> Callable[[Page], Page]:
         """Look at the nodes whose time has come, in the light of a page. What is returned notes it on a page."""
         due = [node.name for node in self._world.policy.nodes if self._is_due(node.name, page, report)]
         secrets = self._secrets(report) if due else {}
@@ -49,7 +48,7 @@ class Sites:
         look = partial(self._look, page=page, secrets=secrets, transport=self._transport(report))
         looked = self._crew.begin({f"site {n}": partial(dated, partial(look, n)) for n in due})
 
-        def note(page: Sighted) -> Sighted:
+        def note(page: Page) -> Page:
             results = looked(self._world.pace.call)
             before = {name: page.sites.get(name) for name in due}
             sites = {name: aged(seen_at(results[f"site {name}"], before[name]), before[name]) for name in due}
@@ -59,12 +58,12 @@ class Sites:
 
         return note
 
-    def _is_due(self, name: NodeName, page: Sighted, report: Report | None) -> bool:
+    def _is_due(self, name: NodeName, page: Page, report: Report | None) -> bool:
         if name not in self._looked:
             return True
         return monotonic() - self._looked[name] >= self._interval(name, page, report)
 
-    def _interval(self, name: NodeName, page: Sighted, report: Report | None) -> float:
+    def _interval(self, name: NodeName, page: Page, report: Report | None) -> float:
         """Seconds between looks."""
         edited = report.seen.edited if report else None
         seen = page.sites.get(name)
@@ -88,7 +87,7 @@ class Sites:
         left = {forgotten.context for forgotten in past.forgotten}
         return Context.TRANSPORT in left | {remote.context for remote in self._world.policy.remotes}
 
-    def _before(self, name: NodeName, page: Sighted, process: Process | None) -> Site | None:
+    def _before(self, name: NodeName, page: Page, process: Process | None) -> Site | None:
         """The earlier look, where nothing has changed lately that the transport port would show."""
         seen, hot = page.sites.get(name), monotonic() < self._hot.get(name, 0.0)
         started, self._started[name] = self._started.get(name), process.started if process else None
@@ -107,7 +106,7 @@ class Sites:
                 found[setting] = None  # the remote's own hold says why
         return found
 
-    def _look(self, name: NodeName, page: Sighted, secrets: Mapping[str, bytes | None], *, transport: bool) -> Site:
+    def _look(self, name: NodeName, page: Page, secrets: Mapping[str, bytes | None], *, transport: bool) -> Site:
         world = self._world
         node, answer = world.policy.node(name), page.answers.get(name)
         place = Installation(

@@ -23,8 +23,8 @@ from syncd.core.proof.loaded import poll_of
 from syncd.core.proof.loadlog import last_reload, whole_lines
 from syncd.core.proof.markers import marker_names
 from syncd.engine.crew import Crew, Done
-from syncd.engine.desk import Desk
-from syncd.engine.sighted import Sighted
+from syncd.engine.handshake_proofs import HandshakeProofs
+from syncd.engine.looking.page import Page
 from syncd.engine.world import World
 from syncd.ports import Deadline, now
 
@@ -68,9 +68,9 @@ class _Awaited:
 class Evidence:
     """Keeps the sightings of one cluster, one per managed file."""
 
-    def __init__(self, world: World, crew: Crew, desk: Desk) -> None:
+    def __init__(self, world: World, crew: Crew, proofs: HandshakeProofs) -> None:
         self._world = world
-        self._desk = desk
+        self._proofs = proofs
         self._crew = crew
         self._positions: dict[_Place, LogPosition] = {}
         self._since: dict[_Place, tuple[Digest, float]] = {}
@@ -80,7 +80,7 @@ class Evidence:
         """How many proofs are awaited."""
         return sum(1 for _ in _awaited(report))
 
-    def update(self, page: Sighted, report: Report | None) -> Sighted:
+    def update(self, page: Page, report: Report | None) -> Page:
         """The page with what the logs, the transport ports and the clock say now."""
         if report is None:
             return page
@@ -90,7 +90,7 @@ class Evidence:
         results = self._crew.each(jobs, self._world.pace.call)
         found = [result.value for result in results.values() if isinstance(result, Done) and result.value]
         self._nudge()
-        found += [sight for sight in self._desk.sightings if _still(sight, report)]
+        found += [sight for sight in self._proofs.sightings if _still(sight, report)]
         seen = {_place(sight) for sight in found}
         found += [sight for place, item in awaited.items() if place not in seen and (sight := self._by_time(item))]
         return replace(page, evidence=_merged(kept, found))
@@ -99,7 +99,7 @@ class Evidence:
         """Elasticsearch tries a new alias three times within a second, and then only when something asks for it."""
         es, alias = self._world.elasticsearch, self._world.policy.proof_alias
         pace = self._world.pace.call
-        jobs = {f"nudge {n}": partial(es.reconnect, n, alias, Deadline.after(pace)) for n in self._desk.unseen()}
+        jobs = {f"nudge {n}": partial(es.reconnect, n, alias, Deadline.after(pace)) for n in self._proofs.unseen()}
         self._crew.each(jobs, pace)
 
     def _look(self, item: _Awaited) -> Sighting | None:

@@ -11,14 +11,14 @@ from time import monotonic
 from syncd.core.bundle import bundle_digest
 from syncd.core.model import Hold, Known, Report
 from syncd.core.restarts.rules import WAITING_RULES
-from syncd.engine.asking import Asking
 from syncd.engine.crew import Crew
-from syncd.engine.desk import Desk
-from syncd.engine.evidence import Evidence
-from syncd.engine.links import Links
+from syncd.engine.handshake_proofs import HandshakeProofs
+from syncd.engine.looking.asking import Asking
+from syncd.engine.looking.evidence import Evidence
+from syncd.engine.looking.installations import Installations
+from syncd.engine.looking.links import Links
+from syncd.engine.looking.page import Page
 from syncd.engine.rings import PROOF
-from syncd.engine.sighted import Sighted
-from syncd.engine.sites import Sites
 from syncd.engine.world import World
 from syncd.ports import Ring, now
 
@@ -38,16 +38,16 @@ _HOPEFUL = 180.0
 class Prover:
     """Gathers the slow observations of one cluster, in a thread of its own."""
 
-    def __init__(self, world: World, crew: Crew, desk: Desk, ring: Ring) -> None:
+    def __init__(self, world: World, crew: Crew, proofs: HandshakeProofs, ring: Ring) -> None:
         self._world = world
-        self._desk = desk
+        self._proofs = proofs
         self._ring = ring
         self._asking = Asking(world, crew)
         self._links = Links(world, crew)
-        self._sites = Sites(world, crew)
-        self._evidence = Evidence(world, crew, desk)
+        self._installations = Installations(world, crew)
+        self._evidence = Evidence(world, crew, proofs)
         self._changed = Condition()
-        self._page = Sighted.nothing_yet(now())
+        self._page = Page.nothing_yet(now())
         self._report: Report | None = None
         self._stopping = False
         self._due = 0.0
@@ -57,7 +57,7 @@ class Prover:
         self._thread = Thread(target=self._run, name=f"prover {world.policy.cluster}", daemon=True)
 
     @property
-    def page(self) -> Sighted:
+    def page(self) -> Page:
         """The latest finished page."""
         return self._page
 
@@ -86,11 +86,11 @@ class Prover:
                 self._hopeful_until = monotonic() + _HOPEFUL
             self._changed.notify_all()
 
-    def sweep(self) -> Sighted:
+    def sweep(self) -> Page:
         """One look at everything, now, in the caller's thread: for `syncd once`, `plan` and `check`."""
         report = self._report
         page = self._links.update(self._asking.update(self._page, report), report)
-        self._page = self._evidence.update(self._sites.update(page, report), report)
+        self._page = self._evidence.update(self._installations.update(page, report), report)
         return self._page
 
     def _run(self) -> None:
@@ -106,12 +106,12 @@ class Prover:
         if self._hurry or monotonic() >= self._due or self._is_stale(page):
             self._hurry = False
             self._due = monotonic() + self._interval(report)
-            page = self._sites.update(self._links.update(self._asking.update(page, report), report), report)
+            page = self._installations.update(self._links.update(self._asking.update(page, report), report), report)
         elif _restarting(page, report):
-            asked, looked = self._asking.begin(page, report, quick=True), self._sites.begin(page, report)
+            asked, looked = self._asking.begin(page, report, quick=True), self._installations.begin(page, report)
             page = looked(asked(page))
         else:
-            page = self._sites.update(page, report)
+            page = self._installations.update(page, report)
         page = self._evidence.update(page, report)
         differs = page.gist() != self._page.gist() or _tells_at_last(self._page, page, report)
         with self._changed:
@@ -121,9 +121,9 @@ class Prover:
         if differs:
             self._ring(PROOF)
 
-    def _is_stale(self, page: Sighted) -> bool:
+    def _is_stale(self, page: Page) -> bool:
         """Whether a proof by handshake changed the cluster since it was looked at."""
-        changed = self._desk.state.changed
+        changed = self._proofs.state.changed
         return isinstance(page.cluster, Known) and changed is not None and page.cluster.at < changed
 
     def _interval(self, report: Report | None) -> float:
@@ -142,7 +142,7 @@ class Prover:
             self._changed.wait_for(lambda: self._stopping or self._report is not told, timeout=wait)
 
 
-def _restarting(page: Sighted, report: Report | None) -> bool:
+def _restarting(page: Page, report: Report | None) -> bool:
     """Whether a restart is open, or something was done to one that the page cannot tell of yet."""
     cluster, acted = page.cluster, report.seen.acted if report else None
     if not isinstance(cluster, Known) or acted is None:
@@ -152,13 +152,13 @@ def _restarting(page: Sighted, report: Report | None) -> bool:
     return page.restarting is not None or cluster.at <= acted or held
 
 
-def _tells_at_last(before: Sighted, page: Sighted, report: Report | None) -> bool:
+def _tells_at_last(before: Page, page: Page, report: Report | None) -> bool:
     """Whether this page, unlike the one before, was looked at after what a pass did last: it waits for that."""
     edited = report.seen.edited if report else None
     return edited is not None and _oldest(before) <= edited < _oldest(page)
 
 
-def _oldest(page: Sighted) -> datetime:
+def _oldest(page: Page) -> datetime:
     """When the cluster, or a node's installation, was looked at the longest ago."""
     times = [part.at for part in (page.cluster, *page.sites.values()) if isinstance(part, Known)]
     return min(times, default=_NEVER)

@@ -29,11 +29,11 @@ from syncd.core.model import (
     YmlState,
 )
 from syncd.core.nodes.own_trust import Named, Store, key_file, kind_of, named
-from syncd.engine import keystore, own_trust, passphrase
-from syncd.engine.copies import copy_of, ours_of
-from syncd.engine.keystore import Held
-from syncd.engine.service import Service, look_at_unit
-from syncd.engine.tools import Toolbox
+from syncd.engine.hosts import keystore, own_trust, passphrase
+from syncd.engine.hosts.copies import copy_of, ours_of
+from syncd.engine.hosts.keystore import Held
+from syncd.engine.hosts.service import Service, look_at_unit
+from syncd.engine.hosts.tools import Toolbox
 from syncd.ports import Deadline, Handshakes, Host, now
 
 T = TypeVar("T")

@@ -5,8 +5,8 @@ from syncd.core.errors import BundleError, HostError
 from syncd.core.model import OwnTrust
 from syncd.core.nodes.own_trust import Named, Store
 from syncd.core.nodes.stores import read_listing
-from syncd.engine import keystore
-from syncd.engine.tools import Toolbox, last_line, run_as
+from syncd.engine.hosts import keystore
+from syncd.engine.hosts.tools import Toolbox, last_line, run_as
 from syncd.ports import Deadline, Found, Host
 
 _LISTING = 8 * MAX_BYTES

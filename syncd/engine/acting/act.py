@@ -45,10 +45,10 @@ from syncd.core.model import (
     SweepCopies,
     Written,
 )
-from syncd.engine.chain import Chain
+from syncd.engine.acting.chain import Chain
+from syncd.engine.acting.perform import Performer
 from syncd.engine.crew import Crew, Done, Failed, Lane, Result
-from syncd.engine.desk import Desk
-from syncd.engine.perform import Performer
+from syncd.engine.handshake_proofs import HandshakeProofs
 from syncd.engine.world import World
 from syncd.ports import Deadline, now
 
@@ -96,10 +96,10 @@ def _turns(steps: Iterable[Step]) -> _Turns:
 class Actor:
     """Acts on one cluster, and keeps what was written until it is remembered."""
 
-    def __init__(self, world: World, crew: Crew, desk: Desk) -> None:
+    def __init__(self, world: World, crew: Crew, proofs: HandshakeProofs) -> None:
         self._world = world
         self._crew = crew
-        self._desk = desk
+        self._proofs = proofs
         self._written: SimpleQueue[Written] = SimpleQueue()
         self._eck: SimpleQueue[EckWrite] = SimpleQueue()
         self._keystores = Chain("keystores", crew, world.pace.act, strict=False)
@@ -130,7 +130,7 @@ class Actor:
 
         Trust needs nothing of the cluster: where Elasticsearch does not answer at once, no node's file waits for it.
         """
-        performer, turns = Performer(self._world, self._desk, cause_at), _turns(plan.now)
+        performer, turns = Performer(self._world, self._proofs, cause_at), _turns(plan.now)
         claims = {f"claim {step.owner}": step for step in turns.claims}
         outcomes = self._begin(claims, performer.perform, Lane.NEAR)(self._world.pace.look)
         if any(outcome.rule == "es_owner" for outcome in outcomes):
