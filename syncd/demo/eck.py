@@ -90,7 +90,7 @@ class DemoEck:
 
     def _give(self, trust: bytes, leaf: Leaf) -> None:
         """The node re-reads its files."""
-        self.port.serve(server_context(trust, leaf.chain_pem, leaf.key_pem))
+        self.port.turn_to([server_context(trust, leaf.chain_pem, leaf.key_pem)])
         with tempfile.TemporaryDirectory() as folder:
             paths = {name: Path(folder, name) for name in ("trust", "chain", "key")}
             for path, content in zip(paths.values(), (trust, leaf.chain_pem, leaf.key_pem), strict=True):

@@ -6,17 +6,16 @@ The ssl module cannot put names into a CertificateRequest, so the server's side 
 import socket
 import ssl
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import cycle
-from threading import Lock, Thread
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
 from syncd.core.bundle import read_trust_file
+from syncd.demo.port import Port
 from syncd.ports import now
 
 ANY_TIME = 0x200000
@@ -101,39 +100,11 @@ def look(port: int) -> Look:
     return Look()
 
 
-class TransportPort:
+class TransportPort(Port[SSL.Context]):
     """The port of one or more nodes; whoever connects meets them in turn."""
 
     def __init__(self, port: int = 0) -> None:
-        self._lock = Lock()
-        self._contexts: Iterable[SSL.Context] = iter(())
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=100)
-        self.port: int = self._listener.getsockname()[1]
-        Thread(target=self._accept, name=f"transport {self.port}", daemon=True).start()
-
-    def serve(self, *contexts: SSL.Context) -> None:
-        """New handshakes use these; open connections stay as they are."""
-        with self._lock:
-            self._contexts = cycle(contexts)
-
-    def stop(self) -> None:
-        """Close the port."""
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with self._lock:
-                context = next(iter(self._contexts), None)
-            if context is None:
-                connection.close()
-            else:
-                Thread(target=_answer, args=(connection, context), daemon=True).start()
+        super().__init__(_answer, port)
 
 
 def _answer(plain: socket.socket, context: SSL.Context) -> None:

@@ -107,7 +107,7 @@ class Node:
 
     def _serve(self, port: TransportPort | None) -> None:
         if port and self.transport.server:
-            port.serve(self.transport.server)
+            port.turn_to([self.transport.server])
 
     def _log(self, level: str, logger: str, text: str) -> None:
         stamp = now().strftime("%Y-%m-%dT%H:%M:%S,%f")[:-3]

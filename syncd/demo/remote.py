@@ -5,46 +5,24 @@ import ssl
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
-from itertools import cycle
 from pathlib import Path
-from threading import Lock, Thread
 
 from syncd.demo.pki import Leaf
+from syncd.demo.port import Port
 
 _HANDSHAKE_SECONDS = 5
 
 
-class DemoRemote:
+class DemoRemote(Port[ssl.SSLContext]):
     """The remote cluster server port (9443 in the field)."""
 
     def __init__(self, leaves: Iterable[Leaf]) -> None:
-        self._lock = Lock()
+        super().__init__(_hold)
         self.serve(leaves)
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
-        self.port: int = self._listener.getsockname()[1]
-        Thread(target=self._accept, name="demo remote", daemon=True).start()
 
     def serve(self, leaves: Iterable[Leaf]) -> None:
         """New handshakes get these leaves in turn; open connections stay as they are."""
-        contexts = cycle([_context(leaf) for leaf in leaves])
-        with self._lock:
-            self._contexts = contexts
-
-    def stop(self) -> None:
-        """Close the port."""
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with self._lock:
-                context = next(self._contexts)
-            Thread(target=_hold, args=(connection, context), daemon=True).start()
+        self.turn_to([_context(leaf) for leaf in leaves])
 
 
 def _hold(connection: socket.socket, context: ssl.SSLContext) -> None:

@@ -25,7 +25,7 @@ OURS, THEIRS, OTHER = (EckCa.create(now(), name) for name in ("onprem", "partner
 def port() -> Iterator[TransportPort]:
     made = TransportPort()
     leaf = THEIRS.leaf()
-    made.serve(server_context(THEIRS.pem + OURS.pem, leaf.chain_pem, leaf.key_pem))
+    made.turn_to([server_context(THEIRS.pem + OURS.pem, leaf.chain_pem, leaf.key_pem)])
     yield made
     made.stop()
 

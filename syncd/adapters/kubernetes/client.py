@@ -121,6 +121,15 @@ class KubeClient:
         self._reload()
         return self._request(method, path, ends, query or {}, body, kind)
 
+    def find(self, path: str, deadline: Deadline) -> Answer | None:
+        """An object by name; None: there is none. Raises KubeError."""
+        try:
+            return self.request("GET", path, deadline)
+        except KubeError as error:
+            if error.fault == "not_found":
+                return None
+            raise
+
     def stream(self, path: str, query: Mapping[str, str], read_timeout: float) -> urllib3.BaseHTTPResponse:
         """An open answer that is read as it comes, with so many seconds of silence at most. Raises KubeError."""
         timeout = urllib3.Timeout(connect=_STEP, read=read_timeout)

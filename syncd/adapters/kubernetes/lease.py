@@ -127,7 +127,7 @@ class LeasePermit:
         """Look at the Lease; renew it if it is ours, take it if it is free."""
         sent = monotonic()
         deadline = Deadline.after(self._duration / 3)
-        lease = self._read(deadline)
+        lease = self._client.find(f"{self._path}/{self._name}", deadline)
         if not self._may_take(lease):
             return
         if lease is None:
@@ -141,14 +141,6 @@ class LeasePermit:
         self._uid = lease.uid
         self._other = None
         self._valid_until = sent + self._duration * (1 - _MARGIN)
-
-    def _read(self, deadline: Deadline) -> Answer | None:
-        try:
-            return self._client.request("GET", f"{self._path}/{self._name}", deadline)
-        except KubeError as error:
-            if error.fault == "not_found":
-                return None
-            raise
 
     def _may_take(self, lease: Answer | None) -> bool:
         if lease is None:
@@ -177,7 +169,7 @@ class LeasePermit:
     def _give_back(self) -> None:
         path, deadline = f"{self._path}/{self._name}", Deadline.after(3)
         try:
-            lease = self._read(deadline)
+            lease = self._client.find(f"{self._path}/{self._name}", deadline)
             if lease and lease.part("spec").get("holderIdentity") == self._me:
                 self._client.request("PUT", path, deadline, body=self._body(lease, ""))
         except KubeError as error:

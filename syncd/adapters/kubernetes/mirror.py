@@ -63,11 +63,11 @@ class ConfigMapMirror:
     def read(self, deadline: Deadline) -> MirrorState | None:
         """See `ports.Mirror.read`; a rule is `mirror_` and the fault of `KubeError`, or `mirror_binary`."""
         try:
-            answer = self._client.request("GET", self._path, deadline)
+            answer = self._client.find(self._path, deadline)
         except KubeError as error:
-            if error.fault == "not_found":
-                return None
             raise self._error(error) from error
+        if answer is None:
+            return None
         if self._key in answer.part("binaryData"):
             raise self._error(KubeError("binary", f"its key {self._key} is in binaryData"))
         return self._state(answer)

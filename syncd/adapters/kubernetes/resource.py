@@ -45,12 +45,11 @@ class EckResourceApi:
     def read(self, deadline: Deadline) -> EckResource | None:
         """See `ports.Resource.read`; a rule is `resource_` and the fault of `KubeError`."""
         try:
-            answer = self._client.request("GET", self._path, deadline)
+            answer = self._client.find(self._path, deadline)
         except KubeError as error:
-            if error.fault == "not_found":
-                return None
             raise self._error(error) from error
-        return _resource(answer, self._manager, tuple(self._service(name, deadline) for name in self._services))
+        services = (self._service(name, deadline) for name in self._services)
+        return _resource(answer, self._manager, tuple(services)) if answer else None
 
     def apply(self, manifest: Mapping[str, object], expect: tuple[str, str], deadline: Deadline) -> None:
         """See `ports.Resource.apply`. Also raises MirrorConflict where it is not the expected one any more."""

@@ -37,11 +37,11 @@ class ConfigMapState:
     def load(self, deadline: Deadline) -> Stored:
         """See `ports.StateStore.load`; a rule is `state_` and the fault of `KubeError`."""
         try:
-            answer = self._client.request("GET", self._path, deadline)
+            answer = self._client.find(self._path, deadline)
         except KubeError as error:
-            if error.fault == "not_found":
-                return Stored(None, None)
             raise self._error(error) from error
+        if answer is None:
+            return Stored(None, None)
         text = answer.part("data").get(_KEY)
         return Stored(None if text is None else str(text), f"{answer.version}/{answer.uid}")
 
