@@ -19,6 +19,7 @@ from syncd.core.model import (
     FixOwner,
     FreeAllocation,
     Hold,
+    KeystoreStep,
     Known,
     Memory,
     Need,
@@ -70,15 +71,16 @@ def make_plan(seen: Observed, policy: Policy, now: datetime, fresh: MarkerSource
         memory = memory.after(context, parts[context].memory)
     trust = {context: part.trust for context, part in parts.items()}
     owner, owner_holds = _claim_cluster(policy, seen, take_over=carried.take_over)
-    restarts, needed = _restarts(policy, seen, memory, now)
+    leaving = leave.leaving_steps(policy, seen, memory, now)
+    restarts, needed = _restarts(policy, seen, memory, now, leaving[0])
+    client = Context.REMOTE_CLUSTER_CLIENT
+    proofs = handshake.proof_steps(policy, seen.within(client), parts[client].waiting, now)
     rooms = (
         mirror_steps(policy, seen, now, fresh),
         resource_steps(policy, seen, now),
         restarts,
-        leave.leaving_steps(policy, seen, memory, now),
-        handshake.proof_steps(
-            policy, seen.within(Context.REMOTE_CLUSTER_CLIENT), parts[Context.REMOTE_CLUSTER_CLIENT].waiting, now
-        ),
+        leaving,
+        proofs_last([*restarts[0], *leaving[0]], proofs, policy, seen),
     )
     holds += [hold for part in parts.values() for hold in part.holds]
     holds += [hold for _, room_holds in rooms for hold in room_holds]
@@ -106,26 +108,35 @@ def make_plan(seen: Observed, policy: Policy, now: datetime, fresh: MarkerSource
 
 
 def _restarts(
-    policy: Policy, seen: Observed, memory: Memory, now: datetime
+    policy: Policy, seen: Observed, memory: Memory, now: datetime, leaving: Iterable[Step]
 ) -> tuple[tuple[list[Step], list[Hold]], Mapping[NodeName, Need]]:
     """What the keystores and the running configurations lack, the rolling restart that brings it, and its order."""
     found, holds = settings.needs(policy, seen, memory, now)
     secret, secret_holds, found = secret_steps(policy, seen, found, now)
-    steps, restart_holds = after_keystores(secret, *restart_steps(policy, seen, found, now))
+    steps, restart_holds = after_keystores([*secret, *leaving], *restart_steps(policy, seen, found, now))
     if seen.open_restart:
         holds = []  # what keeps the others from their restarts is asked again when this one is over
     needed = {name: found[name] for name in in_order(seen.cluster, found)}
     return ([*secret, *steps], [*holds, *secret_holds, *restart_holds]), needed
 
 
-def after_keystores(secret: Iterable[Step], steps: list[Step], holds: list[Hold]) -> tuple[list[Step], list[Hold]]:
-    """One tool at a time edits a keystore: what needs no restart is put before one begins, which may copy or edit it, too."""
-    edited = {step.node for step in secret if isinstance(step, PutSecret)}
+def after_keystores(edits: Iterable[Step], steps: list[Step], holds: list[Hold]) -> tuple[list[Step], list[Hold]]:
+    """One tool at a time edits a keystore: what needs no restart comes before one begins, which may copy or edit it, too."""
+    edited = {step.node for step in edits if isinstance(step, KeystoreStep)}
     begun = {step.record.node for step in steps if isinstance(step, BeginRestart)} & edited
     if not begun:
         return steps, holds
     text = "its keystore is being edited now; the restart is begun after that"
     return [], [*holds, *(Hold(name, "restart_pending", text) for name in begun)]
+
+
+def proofs_last(
+    others: Iterable[Step], proofs: tuple[list[Step], list[Hold]], policy: Policy, seen: Observed
+) -> tuple[list[Step], list[Hold]]:
+    """A proof by handshake edits keystores, too: in the next pass, where this one edits them or begins a restart."""
+    steps, holds = proofs
+    busy = seen.editing or any(isinstance(step, KeystoreStep | BeginRestart) for step in others)
+    return ([], [*holds, handshake.deferred(policy)]) if steps and busy else proofs
 
 
 def _past(seen: Observed) -> list[Hold]:

@@ -89,7 +89,7 @@ class Reconciler:
         actor = self._actor
         self._collect()
         seen = replace(seen, unsaved=self._unsaved, save_failed=self._save_failed)
-        ours = replace(seen, proof=self._proofs.state, claimed=self._claimed, acted=actor.acted)
+        ours = replace(seen, proof=self._proofs.state, claimed=self._claimed, acted=actor.acted, editing=actor.editing)
         return replace(ours, reloaded=actor.reloaded, reloads=actor.reloads, told=actor.told)
 
     def _collect(self) -> None:

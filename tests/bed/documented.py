@@ -1,11 +1,12 @@
 """What docs/hosts.md tells people to allow, as it stands there: the bed's clusters allow syncd nothing else."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 _PAGE = Path(__file__).parents[2] / "docs/hosts.md"
+_OLD_RELOAD = (8, 16)
 _FOLDER = r"/usr/bin/env ES_PATH_CONF\=/etc/elasticsearch *"
 
 
@@ -18,10 +19,14 @@ def sudoers(folders: Sequence[str]) -> str:
     return "#" + text.replace(_FOLDER, ", ".join(rules))
 
 
-def role() -> dict[str, Any]:
-    """The role in Elasticsearch, of 8.16 and later."""
-    found: dict[str, Any] = json.loads(_block("PUT _security/role/syncd\n"))
-    return found
+def api_key(ask: Callable[[str, str, object], Any], version: str) -> str:
+    """An API key with the documented role and nothing else, encoded. `ask` sends a request as an administrator."""
+    role = json.loads(_block("PUT _security/role/syncd\n"))
+    if tuple(map(int, version.split("."))) < _OLD_RELOAD:
+        role["cluster"].append("manage_security")  # as the page says
+    body = {"name": "syncd", "role_descriptors": {"syncd": role}}
+    encoded: str = ask("POST", "/_security/api_key", body)["encoded"]
+    return encoded
 
 
 def _block(begin: str) -> str:

@@ -100,8 +100,7 @@ class Estate:
         """An API key with the rights that docs/hosts.md names, and no others."""
         path = self.folder / "es-api-key"
         if not path.exists():
-            body = {"name": "syncd", "role_descriptors": {"syncd": documented.role()}}
-            path.write_text(self.cluster.api("POST", "/_security/api_key", body)["encoded"])
+            path.write_text(documented.api_key(self.cluster.api, self.cluster.version))
 
     def _node(self, node: SystemdNode) -> dict[str, Any]:
         layout = {"config_dir": str(node.config)}

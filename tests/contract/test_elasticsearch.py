@@ -16,8 +16,7 @@ from syncd.core.proof.handshake import SERVER_NAME
 from syncd.demo.pki import EckCa
 from syncd.demo.world import ALIAS, NAMES, World
 from syncd.ports import Elasticsearch, now
-from tests.bed import paths
-from tests.bed.elasticsearch import PASSWORD, USER
+from tests.bed import documented, paths
 from tests.bed.link import FILE, Pair
 from tests.bed.pytest_plugin import need
 from tests.bed.waiting import soon, wait_for
@@ -121,19 +120,20 @@ def pairs(open_folder_of_module: Path) -> Iterator[Callable[[str], Pair]]:
         each.stop()
 
 
-def real(pair: Pair, tmp_path: Path) -> Case:
+def real(pair: Pair, version: str, tmp_path: Path) -> Case:
+    """With the rights that docs/hosts.md names, and no others."""
     node = pair.local[0]
 
     def api(secret: str) -> ElasticsearchApi:
         (tmp_path / "secret").write_text(secret)
         dirs = {NodeName(node.name): str(node.config)}
-        settings = ElasticsearchSettings(
-            (node.url,), username=USER, password_file=str(tmp_path / "secret"), config_dirs=dirs
+        return ElasticsearchApi(
+            ElasticsearchSettings((node.url,), api_key_file=str(tmp_path / "secret"), config_dirs=dirs)
         )
-        return ElasticsearchApi(settings)
 
     put = partial(node.api, "PUT", "/_cluster/settings")
-    return Case(api(PASSWORD), NodeName(node.name), str(node.config / FILE), api, pair.key_id, put, ALONE)
+    key = documented.api_key(node.api, version)
+    return Case(api(key), NodeName(node.name), str(node.config / FILE), api, pair.key_id, put, ALONE)
 
 
 REAL = [pytest.param(version, marks=pytest.mark.bed) for version in paths.ELASTICSEARCH_VERSIONS]
@@ -144,7 +144,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     made: Case
     if request.param in paths.ELASTICSEARCH_VERSIONS:
         need(request, "elasticsearch")
-        made = real(request.getfixturevalue("pairs")(request.param), tmp_path)
+        made = real(request.getfixturevalue("pairs")(request.param), request.param, tmp_path)
     else:
         made = request.getfixturevalue(request.param)
     yield made

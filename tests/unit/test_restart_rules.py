@@ -16,6 +16,7 @@ from syncd.core.model import (
     Known,
     NodeName,
     NodeSeen,
+    ProofState,
     Restarted,
     RestartPolicy,
     RestartRecord,
@@ -51,7 +52,15 @@ def content() -> Case:
 
 
 def cluster(**fields: object) -> Change:
-    return lambda case: replace(case, cluster=replace(case.cluster, **fields))  # type: ignore[arg-type]
+    def change(case: Case) -> Case:
+        found = replace(case.cluster, **fields)  # type: ignore[arg-type]  # of ClusterState
+        return replace(case, cluster=found, seen=replace(case.seen, cluster=Known(found, START)))
+
+    return change
+
+
+def observed(**fields: object) -> Change:
+    return lambda case: replace(case, seen=replace(case.seen, **fields))  # type: ignore[arg-type]
 
 
 def policy(**fields: object) -> Change:
@@ -142,6 +151,11 @@ HELD: list[tuple[str, Change, str]] = [
     ("allocation", cluster(allocation=Allocation("primaries", "transient")), "Set it to all"),
     ("allocation", cluster(allocation=Allocation("new_primaries")), "in elasticsearch.yml"),
     ("recovered", both(tried(SECOND, "older"), cluster(shards=Shards(unassigned=1))), "1 shards are unassigned, 0"),
+    ("keystore_busy", observed(editing=True), "credentials are being put"),
+    ("keystore_busy", observed(proof=ProofState(busy=True)), "lifted when it is closed"),
+    ("keystore_busy", observed(proof=ProofState(nodes=frozenset({FIRST}))), "lifted when it is closed"),
+    ("keystore_busy", observed(proof=ProofState(changed=START)), "lifted when it is closed"),
+    ("keystore_busy", cluster(proof=frozenset({FIRST})), "lifted when it is closed"),
     ("keystore_passphrase", keystore(Known(KeystoreState(Digest("k"), OWNED, locked="no file"), START)), "no file"),
     ("keystore_passphrase", keystore(AWAY), "connection refused"),
     ("unmanaged_node", cluster(nodes={FIRST: ROLES, **OTHERS, NodeName("es-09"): ROLES}), "es-09"),
@@ -170,6 +184,10 @@ HELD: list[tuple[str, Change, str]] = [
 
 FREE: dict[str, Change] = {
     "all is well": lambda case: case,
+    "a proof left something on another node": cluster(proof=frozenset({SECOND})),
+    "a proof was closed before the cluster was looked at": observed(
+        proof=ProofState(changed=START - timedelta(seconds=1))
+    ),
     "a person asked, whatever the policy": both(NEVER, need(asked=START)),
     "a person asked, whatever the windows": both(policy(restart=RestartPolicy("never", (SHUT,))), need(asked=START)),
     "one of the windows is open": policy(restart=RestartPolicy("rolling", (SHUT, OPEN))),

@@ -15,7 +15,8 @@ from syncd.core.model import Alias, Link, NodeName, Process, Shards
 OWNER = "cluster.metadata.syncd.owner"
 """Any `cluster.metadata.<name>` is an accepted persistent setting."""
 PROOF = "cluster.metadata.syncd.proof"
-_KEY_ID = re.compile(r"API key id \[(?P<id>[^\]]+)\]")
+_KEY_ID = re.compile(r"authenticated by API key id \[(?P<id>[^\]]+)\]")
+"""Of the cross-cluster key: where syncd itself has an API key on the local cluster, its id comes before, without that."""
 _PLACES = ("persistent", "transient")
 _STARTED = {"STARTED", "RELOCATING"}
 """A copy that moves is whole where it still is."""

@@ -163,6 +163,8 @@ class Observed:
     """The processes, by their start, that this process told to read their keystores the last time."""
     acted: datetime | None = None
     """When this process last took a step of a restart or a keystore: what was seen before does not tell of it yet."""
+    editing: bool = False
+    """Whether edits of keystores that this process began go on beside its passes."""
     recalled: Memory | None = None
     """What this process last read or saved of its memory, without open requests; None: nothing yet."""
     unsaved: tuple[EckWrite, ...] = ()

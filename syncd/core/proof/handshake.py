@@ -43,7 +43,8 @@ def proof_steps(
         return _go_on(policy, seen, cluster, cluster.proof, waiting, now)
     if policy.proof != "handshake":
         return [], []
-    targets = tuple(_targets(seen, waiting))
+    restarting = seen.open_restart.node if seen.open_restart else None
+    targets = tuple(target for target in _targets(seen, waiting) if target.node != restarting)
     if not targets:
         return [], []
     if hold := _why_not(policy, cluster, state, now):
@@ -90,7 +91,8 @@ def _go_on(
     if missing and now < end:
         return [], [Hold(policy.cluster, "proof_under_way", f"connections awaited from {', '.join(missing)}", end)]
     here = {name: node for name, node in seen.nodes.items() if name in record}
-    away = tuple(sorted(name for name, node in here.items() if isinstance(node.file, Unknown)))
+    restarting = cluster.restart.node if cluster.restart else None
+    away = tuple(sorted(name for name, node in here.items() if name == restarting or isinstance(node.file, Unknown)))
     nodes = tuple(sorted(set(here) - set(away)))
     holds = [Hold(name, "proof_left_behind", _left_text(policy)) for name in away]
     if not state.able or (away and not nodes and cluster.proof_alias != SERVER_NAME):
@@ -102,8 +104,13 @@ def _go_on(
 def _left_text(policy: Policy) -> str:
     return (
         f"its keystore still holds the dummy credential cluster.remote.{policy.proof_alias}.credentials of a proof; "
-        "syncd removes it when the node's host can be reached"
+        "syncd removes it when the node's host can be reached and no restart of it is open"
     )
+
+
+def deferred(policy: Policy) -> Hold:
+    """One tool at a time edits a keystore."""
+    return Hold(policy.cluster, "proof_deferred", "keystores are being edited; the proof by handshake comes after that")
 
 
 def dials(node: NodeSeen) -> bool:

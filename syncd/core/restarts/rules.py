@@ -24,7 +24,7 @@ from syncd.core.model import (
     Seen,
     Unknown,
 )
-from syncd.core.restarts.passphrase import unstartable
+from syncd.core.restarts.keystores import edited, unstartable
 from syncd.core.windows import is_open, next_opening
 
 _REMEMBERED = timedelta(hours=1)
@@ -285,6 +285,7 @@ RULES: tuple[Rule, ...] = (
     ("node_fine", _node_fine),
     ("allocation", _allocation),
     ("recovered", _recovered),
+    ("keystore_busy", lambda case: edited(case.need.node, case.seen)),
     *SAFETY,
 )
 """Asked before a restart is begun."""

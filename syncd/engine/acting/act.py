@@ -111,6 +111,11 @@ class Actor:
         return max((at for at in (self._keystores.acted, self._restart.acted) if at), default=None)
 
     @property
+    def editing(self) -> bool:
+        """Whether edits of keystores go on beside the passes."""
+        return self._keystores.goes_on
+
+    @property
     def reloaded(self) -> datetime | None:
         """When the nodes were last told to read their keystores."""
         return self._keystores.reloaded

@@ -51,6 +51,11 @@ class Chain:
         self.told: frozenset[tuple[NodeName, int]] = frozenset()
         """The processes, by their start, that were told so the last time."""
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether steps of an earlier pass go on, or have ended and what came of them was not told yet."""
+        return self._late is not None
+
     def take(self, performer: Performer, steps: list[OrderedStep]) -> tuple[Outcome, ...]:
         """What came of the steps; what takes longer than the patience goes on, and is told by a later call."""
         waiting = [f.outcome for s in steps if (f := self._failures.get(_same(s))) and monotonic() < f.again]
