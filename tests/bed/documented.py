@@ -1,11 +1,14 @@
-"""What docs/hosts.md tells people to allow, as it stands there: the bed's clusters allow syncd nothing else."""
+"""What docs/hosts.md and docs/kubernetes.md tell people to allow, as it stands there: the bed allows syncd nothing else."""
 
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-_PAGE = Path(__file__).parents[2] / "docs/hosts.md"
+from ruamel.yaml import YAML
+
+_DOCS = Path(__file__).parents[2] / "docs"
+_PAGE = _DOCS / "hosts.md"
 _OLD_RELOAD = (8, 16)
 _FOLDER = r"/usr/bin/env ES_PATH_CONF\=/etc/elasticsearch *"
 
@@ -27,6 +30,14 @@ def api_key(ask: Callable[[str, str, object], Any], version: str) -> str:
     body = {"name": "syncd", "role_descriptors": {"syncd": role}}
     encoded: str = ask("POST", "/_security/api_key", body)["encoded"]
     return encoded
+
+
+def rules(namespace: str, *roles: str) -> list[dict[str, Any]]:
+    """The rules of Roles in Kubernetes. Raises KeyError for one that the page does not have."""
+    blocks = (_DOCS / "kubernetes.md").read_text().split("```yaml\n")[1:]
+    bodies = [YAML(typ="safe").load(block.split("```")[0]) for block in blocks]
+    found = {body["metadata"]["name"]: body["rules"] for body in bodies if body["metadata"]["namespace"] == namespace}
+    return [rule for role in roles for rule in found[role]]
 
 
 def _block(begin: str) -> str:

@@ -27,7 +27,7 @@ from tests.bed.authority import Authority
 from tests.bed.eck import CLUSTER, INDEX, NS, SECRET, EckRemote
 from tests.bed.elasticsearch import QUICK_RELOAD
 from tests.bed.fresh import End, Ends
-from tests.bed.kube import KubeApi, Refused
+from tests.bed.kube import ACCOUNT, ACCOUNT_TOKEN, KubeApi, Refused
 from tests.bed.sshd import free_port
 from tests.bed.sudo_hosts import LOGIN, PORT
 from tests.bed.systemd_cluster import SystemdCluster, SystemdNode
@@ -66,7 +66,7 @@ class Estate:
         self._give_rights()
         settings = self.cluster.hosts.settings
         body = {
-            "kubernetes": {"kubeconfig": str(self.kube.kubeconfig)},
+            "kubernetes": {"kubeconfig": str(self.kube.kubeconfig_for(ACCOUNT_TOKEN))},
             "clusters": [
                 {
                     "name": "onprem",
@@ -85,7 +85,7 @@ class Estate:
                     },
                     "restart": {"policy": "rolling", "unit": "elasticsearch@{node}.service", "join_timeout": "15m"},
                     "remotes": [self._remote()] if remotes is None else remotes,
-                    "state": {"kind": "configmap", "namespace": "syncd", "name": f"state-{self.port}"},
+                    "state": {"kind": "configmap", "namespace": "syncd", "name": self.state},
                 }
                 | self.options
                 | options
@@ -96,8 +96,17 @@ class Estate:
         self.config.write_text(json.dumps(body))
         return self
 
+    @property
+    def state(self) -> str:
+        """The name of its ConfigMap and its Lease, in the namespace of the account."""
+        return f"state-{self.port}"
+
     def _give_rights(self) -> None:
-        """An API key with the rights that docs/hosts.md names, and no others."""
+        """An API key and Roles with the rights that docs/hosts.md and docs/kubernetes.md name, and no others."""
+        mirror = ("syncd-mirror",) if self.model == "certificate" else ()
+        self.kube.grant(NS, ACCOUNT, documented.rules(NS, "syncd", *mirror, "syncd-resource"))
+        home = json.dumps(documented.rules(ACCOUNT, "syncd")).replace("syncd-onprem", self.state)
+        self.kube.grant(ACCOUNT, ACCOUNT, json.loads(home))
         path = self.folder / "es-api-key"
         if not path.exists():
             path.write_text(documented.api_key(self.cluster.api, self.cluster.version))

@@ -20,6 +20,8 @@ from tests.bed import paths
 from tests.bed.waiting import wait_for
 
 ADMIN = "bed-admin-token"
+ACCOUNT, ACCOUNT_TOKEN = "syncd", "syncd-token"
+"""A user without rights at first, and a namespace of the same name."""
 NAMESPACES = ("elastic", "syncd")
 _CRD = {
     "apiVersion": "apiextensions.k8s.io/v1",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bed import missing
-from tests.bed.kube import KubeApi
+from tests.bed.kube import ACCOUNT, ACCOUNT_TOKEN, KubeApi
 
 _SKIPPED = pytest.StashKey[dict[str, int]]()
 
@@ -37,7 +37,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def _kube_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
-    api = KubeApi(tmp_path_factory.mktemp("kube"), {"syncd-token": "syncd"})
+    api = KubeApi(tmp_path_factory.mktemp("kube"), {ACCOUNT_TOKEN: ACCOUNT})
     try:
         yield api.start()
     finally:

@@ -17,7 +17,7 @@ from syncd.adapters.kubernetes import ConfigMapState, EventNotices, KubeClient, 
 from syncd.adapters.kubernetes.client import APPLY, KubeError
 from syncd.core.errors import SourceError, StateConflict, StateError
 from syncd.ports import Deadline, StateStore, now
-from tests.bed.kube import KubeApi
+from tests.bed.kube import ACCOUNT_TOKEN, KubeApi
 from tests.bed.waiting import ending_by, soon, wait_for
 from tests.contract.kubernetes_contract import NS, SECRET, Api, Ears, Embedded, KubernetesContract
 from tests.contract.store_contract import StoreContract
@@ -357,7 +357,7 @@ def test_the_shipped_role_is_enough_and_no_more_is_needed(kube: KubeApi) -> None
     kube.put_elasticsearch(NS, "quickstart", 2)
     kube.grant(NS, "syncd", ROLE_AT_THE_SOURCE)
     kube.grant("syncd", "syncd", ROLE_AT_HOME)
-    client = KubeClient(str(kube.kubeconfig_for("syncd-token")), None)
+    client = KubeClient(str(kube.kubeconfig_for(ACCOUNT_TOKEN)), None)
     source = SecretSource(client, NS, "quickstart")
     wait_for(lambda: source.read(soon()), 20, "the Role is in force")
     assert (source.read(soon()).content, source.endpoints(soon())) == (b"0", 2)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from syncd.adapters.kubernetes import ConfigMapMirror, EckResourceApi, KubeClient
 from syncd.adapters.kubernetes.client import APPLY
@@ -16,14 +15,14 @@ from syncd.core.eck.resource import manifest
 from syncd.core.errors import MirrorConflict, MirrorError
 from syncd.core.model import EckPolicy, EckService, MirrorState, Origins
 from syncd.ports import Deadline
-from tests.bed.kube import KubeApi
+from tests.bed import documented
+from tests.bed.kube import ACCOUNT_TOKEN, KubeApi
 from tests.bed.waiting import ending_by, soon, wait_for
 from tests.contract.kubernetes_contract import NS, Api, Embedded, KubernetesContract
 from tests.contract.test_kubernetes import unique
 from tests.fakes.eck_side import ca, marker_of, prints
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "eck"
-DOCS = Path(__file__).parent.parent.parent / "docs" / "kubernetes.md"
 OWN, OTHER = ca("own").cert, ca("other").cert
 TEXT = OWN.pem.decode() + marker_of("own").pem.decode()
 OURS = prints(OWN, marker_of("own"))
@@ -408,13 +407,6 @@ class TestEckResourceApi(KubernetesContract):
         assert told.value.rule == "resource_timeout"
 
 
-def rules_of(*roles: str) -> list[dict[str, Any]]:
-    """The rules of Roles as docs/kubernetes.md has them."""
-    blocks = [YAML(typ="safe").load(part.split("```")[0]) for part in DOCS.read_text().split("```yaml\n")[1:]]
-    found = {body["metadata"]["name"]: body["rules"] for body in blocks if body["metadata"]["namespace"] == NS}
-    return [rule for role in roles for rule in found[role]]
-
-
 @pytest.mark.bed
 def test_the_role_of_the_docs_is_enough_for_mirror_and_resource(kube: KubeApi) -> None:
     """Least privilege, word for word: nothing is listed, one ConfigMap, one resource, one Service."""
@@ -423,8 +415,8 @@ def test_the_role_of_the_docs_is_enough_for_mirror_and_resource(kube: KubeApi) -
     for name in ("remote-certs",):
         if ConfigMapMirror(admin.client, NS, name, "x").read(soon()):
             kube.request("DELETE", f"/api/v1/namespaces/{NS}/configmaps/{name}")
-    kube.grant(NS, "syncd", rules_of("syncd", "syncd-mirror", "syncd-resource"))
-    client = KubeClient(str(kube.kubeconfig_for("syncd-token")), None)
+    kube.grant(NS, "syncd", documented.rules(NS, "syncd", "syncd-mirror", "syncd-resource"))
+    client = KubeClient(str(kube.kubeconfig_for(ACCOUNT_TOKEN)), None)
     mirror = ConfigMapMirror(client, NS, "remote-certs", "syncd/onprem")
     wait_for(lambda: _readable(mirror), 20, "the Role is in force")
     mirror.write(TEXT, OURS, None, soon())
@@ -444,7 +436,7 @@ def test_the_role_of_the_docs_is_enough_for_mirror_and_resource(kube: KubeApi) -
             other.read(soon())
         assert refused.value.rule.endswith("_forbidden")
         assert "docs/kubernetes.md" in refused.value.cure
-    kube.grant(NS, "syncd", rules_of("syncd", "syncd-mirror"))
+    kube.grant(NS, "syncd", documented.rules(NS, "syncd", "syncd-mirror"))
     wait_for(lambda: _refused(resource), 20, "without the consent's Role nothing is applied")
 
 

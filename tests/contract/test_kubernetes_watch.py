@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from syncd.adapters.kubernetes import KubeClient, ObjectWatch
-from tests.bed.kube import KubeApi
+from tests.bed.kube import ACCOUNT_TOKEN, KubeApi
 from tests.bed.waiting import ending_by, wait_for
 from tests.contract.kubernetes_contract import NS, SECRET, Api, Ears, Embedded, KubernetesContract
 
@@ -199,7 +199,7 @@ class TestObjectWatch(KubernetesContract):
     def test_a_watch_that_was_forbidden_works_once_it_is_allowed(self, kube: KubeApi, begin: MakeWatch) -> None:
         name = f"granted-{time.monotonic_ns()}"
         kube.put_secret(NS, name, {"ca.crt": b"0"})
-        watch, ears = begin(KubeClient(str(kube.kubeconfig_for("syncd-token")), None), name=name)
+        watch, ears = begin(KubeClient(str(kube.kubeconfig_for(ACCOUNT_TOKEN)), None), name=name)
         wait_for(lambda: watch.restarts.get("forbidden"), 30, "a refusal")
         rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "watch"], "resourceNames": [name]}
         kube.grant(NS, "syncd", [rule])
