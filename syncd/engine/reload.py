@@ -12,6 +12,8 @@ from syncd.ports import Deadline, now
 
 _AT_ONCE = 32
 """Most keystores read at once."""
+_REQUEST = 30.0
+"""Seconds for the request: every node of the cluster decrypts its keystore, which takes a busy one seconds."""
 _EACH = 1 / 3
 """The part of the time for all reads that one may take: silent hosts leave some to the others."""
 
@@ -23,7 +25,7 @@ def reload_keystores(world: World, step: ReloadSecure) -> Outcome:
     long that takes, the request has its own time: else a key would lie in every keystore that no process reads.
     """
     before = _before(world, step.running, Deadline.after(world.pace.call))
-    said = tell(world, Deadline.after(world.pace.call))
+    said = tell(world, Deadline.after(max(_REQUEST, world.pace.call)))
     read = tuple(each for each in before if said.get(each.node) == "")
     failed = {name: text for name, text in said.items() if text}
     if not failed:

@@ -325,7 +325,7 @@ _RESTARTS = (
             "syncd/core/nodes/secrets.py", "if need and first and path in need.paths:", "if need:"),
     Defence("test_a_reload_that_was_lost_is_made_up_for_also_where_the_key_is_not_named",
             "syncd/core/nodes/secrets.py",
-            "return isinstance(node.process, Known) and Reloaded(node.name, node.process.value.started, keystore) in read",
+            "return isinstance(node.process, Known) and _has_read(node.name, node.process.value.started, keystore, read)",
             "return True"),
     Defence("test_what_each_process_has_read_is_noted_also_where_another_could_not",
             "syncd/engine/reload.py", 'if said.get(each.node) == "")', "if not said.get(each.node))"),

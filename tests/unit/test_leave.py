@@ -183,6 +183,30 @@ class TestSecrets:
         assert secret_steps(KEYED, started_since, {}, NOW)[:2] == ([], []), "nothing was asked of it that it failed"
         assert kinds(secret_steps(KEYED, replace(seen, reloaded=NOW - timedelta(seconds=60)), {}, NOW)[0])
 
+    @pytest.mark.parametrize(
+        ("modified", "started", "noted", "read"),
+        [
+            (9, 10_000, None, True),
+            (9, 9_999, None, False),  # within the second in which the file was changed
+            (9, 10_000, "before", False),  # it ran before the edit: the host's clock was set back since
+            (9, 10_000, "k", True),
+            (None, 10_000, None, False),
+        ],
+    )
+    def test_a_process_that_was_started_after_the_last_edit_has_read_its_keystore(
+        self, modified: int | None, started: int, noted: str | None, *, read: bool
+    ) -> None:
+        """While the key in use is not named, as right after a restart: no reload, and no hold if that is late."""
+        one = holding("wanted")
+        assert isinstance(one.keystore, Known)
+        process = one.process
+        assert isinstance(process, Known)
+        one = with_site(one, keystore=Known(replace(one.keystore.value, modified=modified), NOW))
+        one = replace(one, process=Known(replace(process.value, started=started), NOW))
+        of_process = (Reloaded(NAMES[0], started, Digest(noted)),) if noted else ()
+        seen = replace(keyed(one, holding("wanted", 1)), reloads=(*of_process, READ[1]))
+        assert kinds(secret_steps(KEYED, seen, {}, NOW)[0]) == ([] if read else ["ReloadSecure"])
+
     @pytest.mark.parametrize("used", ["old-key", None])
     def test_a_process_that_does_not_use_it_is_told_to_read_it(self, used: str | None) -> None:
         """Whatever was noted of a reload: what the process is seen to use counts."""

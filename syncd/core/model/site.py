@@ -51,6 +51,8 @@ class KeystoreState:
     """Whether each secure setting that syncd keeps has the value that it should have."""
     locked: str = ""
     """Why a start of the node would not be given its password; empty: it has none, or it is given."""
+    modified: int | None = None
+    """When the file was last changed, in seconds since 1970, by the host's clock; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)

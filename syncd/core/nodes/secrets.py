@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from syncd.core.bundle import Digest
 from syncd.core.model import (
     Alias,
     Context,
@@ -127,16 +126,16 @@ def _unloaded(policy: Policy, seen: Observed) -> dict[NodeName, set[str]]:
                 continue
             if not isinstance(keystore, KeystoreState) or keystore.settings.get(remote.secure_setting) != "wanted":
                 continue
-            if not _uses(node, remote.alias, seen, keystore.digest, read):
+            if not _uses(node, remote.alias, seen, keystore, read):
                 found.setdefault(node.name, set()).add(remote.secure_setting)
     return found
 
 
-def _uses(node: NodeSeen, alias: Alias, seen: Observed, keystore: Digest, read: Collection[Reloaded]) -> bool:
+def _uses(node: NodeSeen, alias: Alias, seen: Observed, keystore: KeystoreState, read: Collection[Reloaded]) -> bool:
     """Whether a process is known to use what its keystore holds.
 
     By the id of the key that the remote names; where it names none (the link is down since the old key was revoked, the
-    key covers every index), by a reload since which neither the process nor the file is another.
+    key covers every index), by a start or a reload since which neither the process nor the file is another.
     """
     link, key, wanted = node.links.get(alias), node.keys.get(alias), seen.remotes[alias].credential
     if link and not link.has_credential:
@@ -146,7 +145,19 @@ def _uses(node: NodeSeen, alias: Alias, seen: Observed, keystore: Digest, read: 
             return True
         if seen.reloaded is None or key.at >= seen.reloaded:
             return False  # else it was asked before the reload
-    return isinstance(node.process, Known) and Reloaded(node.name, node.process.value.started, keystore) in read
+    return isinstance(node.process, Known) and _has_read(node.name, node.process.value.started, keystore, read)
+
+
+def _has_read(name: NodeName, started: int, keystore: KeystoreState, read: Collection[Reloaded]) -> bool:
+    """Whether this process, by its start in milliseconds, has read the keystore as it is.
+
+    Both times are of the host's clock. It may have been set back: of a process that is known to have read an earlier
+    keystore, a start after the file's last change is no sign.
+    """
+    noted = {record.keystore for record in read if (record.node, record.started) == (name, started)}
+    if noted:
+        return keystore.digest in noted
+    return keystore.modified is not None and started >= (keystore.modified + 1) * 1000
 
 
 def _was_told(node: NodeSeen, seen: Observed) -> bool:

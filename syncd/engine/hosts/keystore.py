@@ -72,7 +72,7 @@ def compare(host: Host, box: Toolbox, wanted: Mapping[str, bytes], deadline: Dea
 def read(host: Host, box: Toolbox, deadline: Deadline) -> KeystoreState | None:
     """The file, without what it holds; None: there is none."""
     found = host.read(box.keystore, _LARGEST, deadline)
-    return KeystoreState(_digest(found), found.owner) if found else None
+    return KeystoreState(_digest(found), found.owner, modified=found.modified) if found else None
 
 
 def is_protected(host: Host, box: Toolbox, deadline: Deadline) -> bool:
