@@ -134,6 +134,32 @@ def test_trust_paths_that_a_node_does_not_tell_are_unknown_not_empty(key_file: P
     assert "ssl_config_exception: cannot read [/etc/x.crt]" in answer.trust_paths.text
 
 
+def test_a_node_that_does_not_dial_has_no_links_and_is_known_all_the_same(key_file: Path) -> None:
+    """A dedicated master, say: 8.19.21 refuses to tell the links of a node without the role `remote_cluster_client`."""
+    local = {
+        "name": NODE,
+        "version": "8.19.21",
+        "roles": ["master"],
+        "jvm": {"start_time_in_millis": 1},
+        "settings": {"cluster": {"name": "onprem"}},
+    }
+
+    def handle(peer: socket.socket) -> None:
+        while request := peer.recv(65_536):
+            status, body = b"200 OK", json.dumps({"nodes": {"id": local}})
+            if b"/_remote/info" in request:
+                reason = f"node [{NODE}] does not have the [remote_cluster_client] role"
+                error = {"type": "illegal_argument_exception", "reason": reason}
+                status, body = b"400 Bad Request", json.dumps({"error": error})
+            if b"/_ssl/certificates" in request:
+                body = "[]"
+            peer.sendall(b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body.encode()))
+
+    with serving(handle) as url, api([url], key_file) as es:
+        answer = es.node(NODE, soon())
+    assert (answer.process.name, answer.process.dials, answer.links) == (NODE, False, ())
+
+
 def test_another_node_at_a_nodes_address_is_told(key_file: Path) -> None:
     """An address that was given to another node, or two nodes behind one name: what it says is not about ours."""
     local = {

@@ -209,6 +209,9 @@ def test_each_dialing_process_proves_what_it_has_loaded_and_nothing_is_left_even
     site.publish(site.ca.rekey(now()))
     wait_for(site.both_proven, 240, f"the new key proven by handshake, {log}")
     assert "handshake" not in site.proven().get("es-03", ""), "a node without the role is exempt"
+    assert not [hold for hold in _holds(site) if hold["subject"] == "es-03" or "es-03" in hold["text"]], (
+        "and holds nothing"
+    )
     wait_for(site.clean, 120, f"nothing left of the proof, {log}")
 
     assert site.seen_in_mid_proof(), f"in no round was the alias seen, {log}"
@@ -236,6 +239,10 @@ def test_each_dialing_process_proves_what_it_has_loaded_and_nothing_is_left_even
 
 
 def _rules(site: Site) -> set[str]:
+    return {hold["rule"] for hold in _holds(site)}
+
+
+def _holds(site: Site) -> list[dict[str, str]]:
     with suppress(OSError, ValueError), urllib.request.urlopen(f"http://127.0.0.1:{site.port}/status") as answer:
-        return {hold["rule"] for cluster in json.load(answer)["clusters"] for hold in cluster["holds"]}
-    return set()
+        return [hold for cluster in json.load(answer)["clusters"] for hold in cluster["holds"]]
+    return []

@@ -65,13 +65,13 @@ class ElasticsearchApi:
         return self._any(deadline, self._cluster)
 
     def node(self, name: NodeName, deadline: Deadline) -> NodeAnswer:
-        """See `ports.Elasticsearch.node`."""
+        """See `ports.Elasticsearch.node`. A node without the role that dials is not asked for links: it answers 400."""
         url = self._node_url(name, deadline)
         process = self._client.read(url, _LOCAL, deadline, answers.process)
         if process.name != name:
             cure = "Check http_url of the node, or its http.publish_address"
             raise ClusterError("es_no_such_node", f"{process.name} answers there, not {name}", where=url, cure=cure)
-        links = self._client.read(url, "/_remote/info", deadline, answers.links)
+        links = self._client.read(url, "/_remote/info", deadline, answers.links) if process.dials else ()
         return NodeAnswer(process, self._trust_paths(process, url, deadline), links)
 
     def reconnect(self, name: NodeName, alias: Alias, deadline: Deadline) -> bool:
