@@ -52,6 +52,9 @@ def _keystores(reports: list[Report]) -> Metric:
 
 
 def _keystore(node: NodeSeen) -> KeystoreState | None:
+    """None of a node that is known not to dial remotes: it needs no credential."""
+    if isinstance(node.process, Known) and not node.process.value.dials:
+        return None
     seen = node.keystore
     return seen.value if isinstance(seen, Known) else None
 

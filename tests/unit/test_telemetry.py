@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from syncd.core.bundle import bundle_digest
+from syncd.core.bundle import Digest, bundle_digest
 from syncd.core.eck.mirror import mirror_steps
 from syncd.core.errors import SourceError
 from syncd.core.guard import guard
@@ -24,15 +24,18 @@ from syncd.core.model import (
     Context,
     EndRestart,
     Hold,
+    KeystoreState,
     Known,
     MirrorState,
     Outcome,
+    Ownership,
     Plan,
     PutMirror,
     RemotePolicy,
     Report,
     Restarted,
     RestartRecord,
+    Site,
     Unknown,
     Verdict,
 )
@@ -107,6 +110,20 @@ def test_a_link_keeps_its_series_whatever_the_reason(report: Report) -> None:
     assert down
     assert down == series(up=False, reason="untrusted") == series(up=True, reason="ok")
     assert series(up=None, reason="unknown") == set()
+
+
+@pytest.mark.parametrize("role", ["remote_cluster_client", "master"])
+def test_a_node_that_does_not_dial_lacks_no_credential(report: Report, role: str) -> None:
+    """A series of it would be 0 for ever."""
+    name, node = next(iter(report.seen.nodes.items()))
+    assert isinstance(node.process, Known)
+    keystore = KeystoreState(Digest("k"), Ownership(0, 0, 0o660), {"a.setting": "absent"})
+    site = Site(Absent(NOW), Absent(NOW), Known(keystore, NOW), Absent(NOW), Absent(NOW))
+    process = Known(replace(node.process.value, roles=frozenset({role})), NOW)
+    nodes = {name: replace(node, process=process, site=Known(site, NOW))}
+    metrics = Metrics("1", lambda: ())
+    metrics.record(replace(report, seen=replace(report.seen, nodes=nodes)))
+    assert _values(metrics, "syncd_keystore_in_step{") == ([0] if role == "remote_cluster_client" else [])
 
 
 def test_failed_steps_are_counted_by_their_rule(report: Report) -> None:
