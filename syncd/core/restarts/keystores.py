@@ -1,6 +1,8 @@
 """What of its keystore holds the restart of a node: a password that its start would not be given, another edit; pure."""
 
-from syncd.core.model import Known, NodeName, NodeSeen, Observed, Unknown
+from datetime import datetime
+
+from syncd.core.model import Known, NodeName, NodeSeen, Observed, Unknown, is_from_before
 
 
 def unstartable(node: NodeSeen, unit: str) -> str | None:
@@ -18,12 +20,12 @@ def unstartable(node: NodeSeen, unit: str) -> str | None:
             return None
 
 
-def edited(name: NodeName, seen: Observed) -> str | None:
+def edited(name: NodeName, seen: Observed, now: datetime) -> str | None:
     """Why what a restart does to a keystore, which is to copy it and maybe to put the copy back, could meet another edit."""
     state, cluster = seen.proof, seen.cluster
     if not isinstance(cluster, Known):
         return "what a proof by handshake does is not known while the cluster does not answer"
-    is_old = state.changed is not None and cluster.at <= state.changed
+    is_old = is_from_before(cluster.at, state.changed, now)
     if state.busy or is_old or name in state.nodes | (cluster.value.proof or frozenset()):
         return "a proof by handshake edits keystores; lifted when it is closed"
     return "credentials are being put into keystores; lifted when that is over" if seen.editing else None

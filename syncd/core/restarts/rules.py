@@ -285,7 +285,7 @@ RULES: tuple[Rule, ...] = (
     ("node_fine", _node_fine),
     ("allocation", _allocation),
     ("recovered", _recovered),
-    ("keystore_busy", lambda case: edited(case.need.node, case.seen)),
+    ("keystore_busy", lambda case: edited(case.need.node, case.seen, case.now)),
     *SAFETY,
 )
 """Asked before a restart is begun."""
