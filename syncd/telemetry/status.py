@@ -22,7 +22,7 @@ def _cluster(report: Report) -> dict[str, object]:
         "at": report.finished.isoformat(),
         "settled": report.settled,
         **_keeper(report),
-        "rows": [_row(report, verdict) for verdict in plan.verdicts] or _bare_rows(report),
+        "rows": _rows(report) or _bare_rows(report),
         "remotes": [_remote(report, alias) for alias in report.seen.remotes],
         "restart": _restart(report),
         "waiting": _waiting(report),
@@ -68,6 +68,22 @@ def _last_restart(restarted: Mapping[NodeName, Restarted]) -> dict[str, object] 
         return None
     name, ended = last
     return {"node": name, "result": ended.result, "at": ended.at.isoformat(), "text": ended.text}
+
+
+def _rows(report: Report) -> list[dict[str, object]]:
+    """One for each remote and node, also for a node that does not dial it."""
+    verdicts = {(verdict.alias, verdict.node): verdict for verdict in report.plan.verdicts}
+    pairs = [(alias, name) for alias in report.seen.remotes for name in report.seen.nodes]
+    return [_row(report, v) if (v := verdicts.get(pair)) else _undialed(report, *pair) for pair in pairs]
+
+
+def _undialed(report: Report, alias: Alias, name: NodeName) -> dict[str, object]:
+    """A node whose link is not judged: it is known not to dial. In the transport context, remotes may dial it."""
+    process, row = report.seen.nodes[name].process, {"node": name, "remote": alias, **_file(report, name, alias)}
+    if not isinstance(process, Known) or process.value.dials:
+        return row
+    needed = process.value.uses(_context(report, alias))
+    return {"note": "it does not dial remotes", **row, "loaded": row["loaded"] if needed else "not needed"}
 
 
 def _bare_rows(report: Report) -> list[dict[str, object]]:

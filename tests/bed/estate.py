@@ -169,7 +169,7 @@ class Estate:
     def settled(self) -> bool:
         """Whether everything is proven, the link is up from each node, and no restart is open any more."""
         status = self.status()
-        good = [row for row in status["rows"] if row["link"] == "up" and row["loaded"].startswith("proven")]
+        good = [row for row in status["rows"] if row.get("link") == "up" and row["loaded"].startswith("proven")]
         return bool(good) and good == status["rows"] and status["restart"]["open"] is None
 
     def become(self, model: str) -> "Estate":

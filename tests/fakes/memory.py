@@ -148,6 +148,8 @@ class MemoryElasticsearch(MemoryRestarts):
     proof_name: str | None = None
     keys: dict[NodeName, str] = field(default_factory=dict)
     roles: frozenset[str] = frozenset({"data", "remote_cluster_client"})
+    other_roles: dict[NodeName, frozenset[str]] = field(default_factory=dict)
+    """Of nodes that have others."""
     health: Literal["green", "yellow", "red"] = "green"
     refuses: str = ""
     """Not empty: the rule with which the cluster answers nothing."""
@@ -161,7 +163,7 @@ class MemoryElasticsearch(MemoryRestarts):
         if self.refuses:
             raise ClusterError(self.refuses, "it does not answer")
         names = [*self.hosts, *map(NodeName, self.extra_nodes)]
-        nodes = dict.fromkeys(names, self.roles)
+        nodes = {name: self.other_roles.get(name, self.roles) for name in names}
         return ClusterState(
             "uuid", "onprem", self.health, names[0], nodes, self.license, self.keeper, self.record, self.proof_name,
             self.allocation, self.shards, self.restart, self.restart_damaged, dict(self.restarted),
@@ -175,7 +177,7 @@ class MemoryElasticsearch(MemoryRestarts):
         process = Process(
             name,
             "8.19.21",
-            self.roles,
+            self.other_roles.get(name, self.roles),
             started,
             "/var/log/elasticsearch",
             "onprem",
@@ -185,7 +187,7 @@ class MemoryElasticsearch(MemoryRestarts):
         )
         paths = self.paths if self.paths is not None else frozenset({self.path})
         link = Link(self.alias, self.up(name), 18 if self.up(name) else 0, "eck.example:9443", None, True)
-        return NodeAnswer(process, Known(paths, now()), (link,))
+        return NodeAnswer(process, Known(paths, now()), (link,) if process.dials else ())
 
     def up(self, name: NodeName) -> bool:
         chain = self.presented()

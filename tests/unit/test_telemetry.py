@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from syncd.cli.exits import WELL
+from syncd.cli.statuses import Told, status_code
 from syncd.core.bundle import Digest, bundle_digest
 from syncd.core.eck.mirror import mirror_steps
 from syncd.core.errors import SourceError
@@ -124,6 +126,21 @@ def test_a_node_that_does_not_dial_lacks_no_credential(report: Report, role: str
     metrics = Metrics("1", lambda: ())
     metrics.record(replace(report, seen=replace(report.seen, nodes=nodes)))
     assert _values(metrics, "syncd_keystore_in_step{") == ([0] if role == "remote_cluster_client" else [])
+
+
+def test_a_node_that_does_not_dial_has_a_row_that_says_so(tmp_path: Path) -> None:
+    """Its file is told of, no link, and nothing that would call for somebody."""
+    bench = Bench(tmp_path)
+    bench.es.other_roles[NAMES[2]] = frozenset({"master"})
+    syncd = Syncd(bench)
+    made = syncd.turn(4)
+    syncd.end()
+    (cluster,) = json.loads(json.dumps(status_document([made])))["clusters"]
+    *_, row = cluster["rows"]
+    assert (row["node"], row["loaded"], row["note"]) == (NAMES[2], "not needed", "it does not dial remotes")
+    assert (row["file"], row["failed"], "link" in row) == ("in step", False, False)
+    assert not [hold for hold in made.plan.holds if hold.subject == NAMES[2]]
+    assert status_code(Told({"clusters": [cluster]}, (), made.finished, timedelta(minutes=1), ("onprem",))) == WELL
 
 
 def test_failed_steps_are_counted_by_their_rule(report: Report) -> None:
