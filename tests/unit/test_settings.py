@@ -179,6 +179,16 @@ def test_the_reload_interval_comes_with_the_same_restart() -> None:
     assert found[NAMES[0]].change != needs(world())[0][NAMES[0]].change
 
 
+@pytest.mark.parametrize(("model", "restarted"), [("api_key", False), ("certificate", True)])
+def test_a_node_that_does_not_dial_is_restarted_only_where_remotes_dial_it(model: str, *, restarted: bool) -> None:
+    """A dedicated master, say: neither the file nor a fast reload of it is of use to it."""
+    master = node()
+    assert isinstance(master.process, Known)
+    master = replace(master, process=Known(replace(master.process.value, roles=frozenset({"master"})), NOW))
+    found, holds = needs(world(master, node(NAMES[1])), policy(model, reload_interval="1s"))
+    assert (NAMES[0] in found, NAMES[1] in found, holds) == (restarted, True, [])
+
+
 def test_what_cannot_be_looked_at_is_no_reason() -> None:
     silent = node(process=Unknown("es_unreachable", "no", NOW))
     assert NAMES[0] not in needs(world(silent, node(NAMES[1])))[0]

@@ -135,10 +135,11 @@ def _left(policy: Policy, seen: Observed, memory: Memory) -> _Left:
 
 def _wanted(node: NodePolicy, process: Process, policy: Policy, left: _Left) -> _Wanted:
     used = {remote.context for remote in policy.remotes}
+    paths = {context: node.paths[context] for context in Context if context in used and process.uses(context)}
     return _Wanted(
-        paths={context: node.paths[context] for context in Context if context in used and process.uses(context)},
+        paths=paths,
         gone={context: node.paths[context] for context in Context if context in left.contexts},
-        interval=policy.reload_interval,
+        interval=policy.reload_interval if paths else None,  # else it has no file of ours to look at
         revoked=left.revoked,
     )
 
