@@ -32,6 +32,11 @@ def api_key(ask: Callable[[str, str, object], Any], version: str) -> str:
     return encoded
 
 
+def without_root() -> list[str]:
+    """The commands by which an account without root may keep the trust files."""
+    return [line for line in _block("For the second row:\n\n```\n").splitlines() if line]
+
+
 def rules(namespace: str, *roles: str) -> list[dict[str, Any]]:
     """The rules of Roles in Kubernetes. Raises KeyError for one that the page does not have."""
     blocks = (_DOCS / "kubernetes.md").read_text().split("```yaml\n")[1:]

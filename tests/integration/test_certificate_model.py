@@ -15,7 +15,7 @@ from syncd.core.bundle import Cert, bundle_digest, read_trust_file
 from syncd.core.eck.mirror_text import read_mirror
 from syncd.demo.eck import DemoEck
 from syncd.demo.mutual import look
-from syncd.demo.own import YML
+from syncd.demo.own import CA_FILE, YML
 from syncd.demo.world import CERT_ALIAS, NAMES, NAMESPACE, World
 from tests.bed.waiting import ending_by, wait_for
 
@@ -146,7 +146,7 @@ def test_plan_shows_the_order_the_reasons_and_the_edit_and_changes_nothing(world
     for number, name in enumerate(order, start=1):
         path = world.transport_file(name)
         assert f"restart {number} of 3: {name}: for {path}, which the process does not name" in said, said
-        assert f'      elasticsearch.yml: {setting}: [..., "{path}"]\n' in said, said
+        assert f'      elasticsearch.yml: {setting}: ["{CA_FILE}", "{path}"]\n' in said, said
     assert f"after {NAMES[2]}, last since it is the elected master" in said
     assert f"write the mirror of {CERT_ALIAS}" in said
     assert "resource_waits_for_mirror" in said

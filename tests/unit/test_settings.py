@@ -170,7 +170,8 @@ def test_with_yml_observed_the_lines_are_told() -> None:
     found, holds = needs(world(), policy(yml="observed"))
     assert not found
     assert {hold.rule for hold in holds} == {"yml_observed"}
-    assert PATHS[TRANSPORT] in holds[0].text
+    line = f'xpack.security.transport.ssl.certificate_authorities: ["certs/ca.crt", "{PATHS[TRANSPORT]}"]'
+    assert holds[0].text.endswith(f"(yml: observed): {line}"), "as it is to stand there"
 
 
 def test_the_reload_interval_comes_with_the_same_restart() -> None:
@@ -215,7 +216,7 @@ def test_a_transport_layer_without_cas_is_not_given_any() -> None:
 
 
 def test_a_trust_store_becomes_pem_in_the_same_change() -> None:
-    text = 'xpack.security.transport.ssl.truststore.path: "stores/ca.p12"\n'
+    text = 'xpack.security.transport.ssl: {truststore.path: "stores/ca.p12", truststore.password: canary}\n'
     store = OwnTrust((OWN.cert,), "truststore", (f"{CONFIG}/stores/ca.p12",))
     found, holds = needs(world(with_site(node(text=text), trust=Known(store, NOW)), node(NAMES[1])))
     assert not holds
@@ -223,6 +224,9 @@ def test_a_trust_store_becomes_pem_in_the_same_change() -> None:
     own = f"{CONFIG}/transport-own-ca.crt"
     assert edited(need).items("xpack.security.transport.ssl.certificate_authorities") == (own, PATHS[TRANSPORT])
     assert edited(need).get("xpack.security.transport.ssl.truststore.path") is None
+    assert need.yml
+    assert "without xpack.security.transport.ssl.truststore.password" in need.yml.settings
+    assert "canary" not in str(need.yml.settings)
     assert need.yml
     assert need.yml.beside == {own: render((OWN.cert,))}
 

@@ -4,7 +4,8 @@ Every setting of this family is static, so an edit without a restart means nothi
 change that nobody has proven, for the next power cut. So nothing here is a step: it is what a restart is made of.
 """
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -164,7 +165,7 @@ def _contested(node: NodePolicy, at: NodeSeen, wanted: _Wanted) -> Hold | None:
         return None
     if after == found.text:
         return None
-    lines = "; ".join(_lines(wanted))
+    lines = "; ".join(_lines(found.text, after))
     text = f"{node.yml} no longer says what the running process was started with; its next start would lose the link. "
     cure = f"Put it into what writes that file (Ansible, Puppet, a package update?): {lines}"
     return Hold(node.name, "yml_contested", text + cure)
@@ -185,7 +186,7 @@ def _edit(
         return refusal
     if after == found.text:
         return None
-    lines = tuple(_lines(wanted))
+    lines = _lines(found.text, after)
     beside = _beside(node, at, found.text, wanted)
     if policy.yml == "observed":
         return Hold(node.name, "yml_observed", f"{node.yml} needs, by hand (yml: observed): {'; '.join(lines)}")
@@ -281,13 +282,16 @@ def _spellings(text: str, context: Context, path: str, folder: str) -> list[str]
     return [item for item in items if normpath(join(folder, item)) == path]
 
 
-def _lines(wanted: _Wanted) -> Iterable[str]:
-    for context, path in wanted.paths.items():
-        yield f'{trust_setting(context)}: [..., "{path}"]'
-    for context, path in wanted.gone.items():
-        yield f'{trust_setting(context)}: without "{path}"'
-    if wanted.interval:
-        yield f"{RELOAD_INTERVAL}: {wanted.interval}"
+def _lines(before: str, after: str) -> tuple[str, ...]:
+    """What an edit changes, as a person would write it; what it takes out by name alone, since it may be a password."""
+    old, new = yml.read(before), yml.read(after)
+    changed = [path for path, value in new.values.items() if old.get(path) != value]
+    gone = [path for path in old.values if path not in new.values]
+    return (*(f"{path}: {_written(new.values[path])}" for path in changed), *(f"without {path}" for path in gone))
+
+
+def _written(value: yml.Value) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _beside(node: NodePolicy, at: NodeSeen, text: str, wanted: _Wanted) -> Mapping[str, bytes]:
