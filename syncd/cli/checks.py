@@ -127,7 +127,7 @@ def _node(node: NodeSeen, policy: Policy) -> Iterator[Check]:
         yield _seen(group, f"the host is reachable and its {context} trust file readable", node.files[context])
     yield _seen(group, "the owner of the trust file can be decided", node.owner)
     yield _process(group, node.process)
-    for context in contexts:
+    for context in filter(node.may_use, contexts):
         yield _named(group, node, policy.node(node.name).paths[context], context)
 
 

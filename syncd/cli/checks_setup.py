@@ -40,7 +40,7 @@ def node_checks(node: NodeSeen, policy: Policy, plan: Plan) -> Iterator[Check]:
         yield Check(
             group, "the running process has what it needs", "wrong", f"a restart for {plan.needs[node.name]}", cure
         )
-    if any(remote.credential for remote in policy.remotes):
+    if any(remote.credential for remote in policy.remotes) and node.may_use(Context.REMOTE_CLUSTER_CLIENT):
         yield from _keystore(group, site)
     if any(remote.context is Context.TRANSPORT for remote in policy.remotes):
         yield _part(group, "the CAs of its own transport layer are known", site.trust)

@@ -31,7 +31,7 @@ _TRIED = frozenset({"dial_refused", "timeout", "tls"})
 
 def judge(node: NodeSeen, alias: Alias, remote: RemoteSeen, now: datetime) -> Verdict | None:
     """The verdict on one node's link; None for a node that is known not to dial remotes."""
-    if isinstance(node.process, Known) and not node.process.value.dials:
+    if not node.may_use(Context.REMOTE_CLUSTER_CLIENT):
         return None
     trust = _trust(node, alias, remote, now)
     if trust is not None and not trust.ok:

@@ -6,7 +6,7 @@ from datetime import datetime
 from prometheus_client.core import Metric
 
 from syncd.core.bundle import Fingerprint
-from syncd.core.model import KeystoreState, Known, MirrorState, NodeSeen, Report
+from syncd.core.model import Context, KeystoreState, Known, MirrorState, NodeSeen, Report
 from syncd.telemetry.families import gauge
 from syncd.telemetry.standing_mirror import mirror_as_wanted
 
@@ -53,7 +53,7 @@ def _keystores(reports: list[Report]) -> Metric:
 
 def _keystore(node: NodeSeen) -> KeystoreState | None:
     """None of a node that is known not to dial remotes: it needs no credential."""
-    if isinstance(node.process, Known) and not node.process.value.dials:
+    if not node.may_use(Context.REMOTE_CLUSTER_CLIENT):
         return None
     seen = node.keystore
     return seen.value if isinstance(seen, Known) else None

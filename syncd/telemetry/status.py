@@ -79,10 +79,10 @@ def _rows(report: Report) -> list[dict[str, object]]:
 
 def _undialed(report: Report, alias: Alias, name: NodeName) -> dict[str, object]:
     """A node whose link is not judged: it is known not to dial. In the transport context, remotes may dial it."""
-    process, row = report.seen.nodes[name].process, {"node": name, "remote": alias, **_file(report, name, alias)}
-    if not isinstance(process, Known) or process.value.dials:
+    node, row = report.seen.nodes[name], {"node": name, "remote": alias, **_file(report, name, alias)}
+    if node.may_use(Context.REMOTE_CLUSTER_CLIENT):
         return row
-    needed = process.value.uses(_context(report, alias))
+    needed = node.may_use(_context(report, alias))
     return {"note": "it does not dial remotes", **row, "loaded": row["loaded"] if needed else "not needed"}
 
 

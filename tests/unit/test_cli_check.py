@@ -9,7 +9,23 @@ import pytest
 from syncd.cli.check import Check
 from syncd.cli.checks import checks
 from syncd.cli.show import check_text
-from syncd.core.model import Known, Memory, NodeName, NodePolicy, Observed, Policy, Report, Seen, Unknown, Verdict
+from syncd.core.bundle import Digest
+from syncd.core.model import (
+    Absent,
+    KeystoreState,
+    Known,
+    Memory,
+    NodeName,
+    NodePolicy,
+    Observed,
+    Ownership,
+    Policy,
+    Report,
+    Seen,
+    Site,
+    Unknown,
+    Verdict,
+)
 from syncd.ports import now
 from tests.fakes.world import ALIAS, FILE, NAMES, PATHS, Bench, Syncd
 from tests.unit.test_cli_verbs import Desk
@@ -73,6 +89,24 @@ def test_a_mistyped_name_is_wrong(policy: Policy, report: Report) -> None:
     (check,) = membership(replace(policy, nodes=configured), replace(report.seen, nodes=nodes), report)
     assert (check.result, check.text) == ("wrong", typo)
     assert "nodes[].name" in check.cure
+
+
+@pytest.mark.parametrize("role", ["remote_cluster_client", "master"])
+def test_a_node_that_does_not_dial_lacks_no_setting_and_no_credential(
+    policy: Policy, report: Report, role: str
+) -> None:
+    """Nor is it told to name a file that is of no use to it."""
+    node = report.seen.nodes[NAMES[0]]
+    assert isinstance(node.process, Known)
+    keystore = KeystoreState(Digest("k"), Ownership(0, 0, 0o660), {"a.setting": "absent"})
+    site = Site(Absent(now()), Absent(now()), Known(keystore, now()), Absent(now()), Absent(now()))
+    process = Known(replace(node.process.value, roles=frozenset({role})), now())
+    bare = replace(node, process=process, site=Known(site, now()), trust_paths=Known(frozenset(), now()))
+    keyed = replace(policy, remotes=tuple(replace(remote, credential=True) for remote in policy.remotes))
+    found = checks(keyed, replace(report.seen, nodes={node.name: bare}), report.plan)
+    about = {"the running configuration names the trust file", "the keystore holds a.setting"}
+    said = {check.what: check.result for check in found if check.what in about}
+    assert said == (dict.fromkeys(about, "wrong") if role == "remote_cluster_client" else {})
 
 
 def test_nothing_is_said_of_the_members_of_a_cluster_that_does_not_answer(policy: Policy, report: Report) -> None:

@@ -85,6 +85,10 @@ class NodeSeen:
     """What the context in view trusts besides, as far as it is known: in the transport context, the cluster's own CAs."""
     site: Seen[Site] = Unknown("not_asked", "the node's installation has not been looked at yet", _NEVER)  # noqa: RUF009
 
+    def may_use(self, context: Context) -> bool:
+        """Whether its process meets remotes in a trust context, as far as is known: one that cannot be asked may."""
+        return not isinstance(self.process, Known) or self.process.value.uses(context)
+
     @property
     def unit(self) -> Seen[UnitState]:
         """Its service, as far as the installation was looked at."""

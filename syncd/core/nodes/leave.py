@@ -244,8 +244,7 @@ def is_used(forgotten: Forgotten, policy: Policy, seen: Observed) -> bool:
 
 def _dials_by(forgotten: Forgotten, node: NodeSeen) -> bool:
     link = node.links.get(forgotten.alias)
-    dials = not isinstance(node.process, Known) or node.process.value.dials
-    return link is not None and dials and link.context is forgotten.context
+    return link is not None and node.may_use(Context.REMOTE_CLUSTER_CLIENT) and link.context is forgotten.context
 
 
 def may_be_used(forgotten: Forgotten, policy: Policy, seen: Observed) -> bool:

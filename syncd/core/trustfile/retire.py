@@ -50,7 +50,7 @@ class Case:
         """The nodes that dial the remote or are dialed by it; a node whose roles are not known counts as one."""
         nodes = self.seen.nodes.values()
         context = self.remote.context
-        return tuple(n for n in nodes if not isinstance(n.process, Known) or n.process.value.uses(context))
+        return tuple(n for n in nodes if n.may_use(context))
 
     @property
     def presented(self) -> tuple[Presented, ...]:
