@@ -288,6 +288,14 @@ class TestLeaving:
         assert self.steps(world(holding("absent", named=named), holding("absent", 1, text=text))) == []
         assert self.steps(world(holding("absent"), holding("absent", 1))) == ["RemoveFile", "RemoveFile"]
 
+    def test_a_file_that_is_to_go_calls_for_nobody_meanwhile(self) -> None:
+        """It may take an hour of restarts until nothing names it: that it would be empty then is what was asked for."""
+        named = frozenset({PATHS[CLIENT]})
+        seen = replace(world(holding("absent", named=named), holding("absent", 1)), memory=Known(FORGOTTEN, NOW))
+        plan = make_plan(seen, replace(policy(""), owner="me"), NOW, fresh)
+        assert plan.needs
+        assert "would_be_empty" not in {hold.rule for hold in plan.holds}
+
     def test_a_context_that_is_still_used_keeps_its_file(self) -> None:
         assert kinds(leave.leaving_steps(policy("api_key"), world(), FORGOTTEN, NOW)[0]) == []
 

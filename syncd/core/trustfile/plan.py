@@ -210,6 +210,8 @@ def _file_steps(
     steps: list[Step] = []
     holds: list[Hold] = []
     for node in policy.nodes:
+        if not policy.remotes and not claims[node.name]:
+            continue  # the last remote of the context is being left: the file goes, when nothing names it any more
         marker = markers.get(node.name)
         result = _file_step(context, seen.nodes[node.name], node.path, claims[node.name], marker, urgent=urgent)
         if isinstance(result, Hold):
