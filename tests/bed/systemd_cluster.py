@@ -86,6 +86,8 @@ class SystemdCluster:
     """More files of every node's config directory, by name."""
     stores: bool = False
     """Transport layer as `elasticsearch-certutil` makes it: a PKCS#12 store for key and trust, passwords in the keystore."""
+    configs: tuple[str, ...] = ()
+    """More config directories below `folder`, as patterns, whose tools syncd may run."""
     world: SystemdWorld = field(init=False)
     hosts: SudoHosts = field(init=False)
     transport_ca: Authority = field(default_factory=lambda: Authority.create("transport CA of the bed"))
@@ -112,8 +114,9 @@ class SystemdCluster:
         try:
             self._install(distribution, java)
             self._lay_out(distribution)
-            addresses, folders = [node.address for node in self.nodes], [str(node.config) for node in self.nodes]
-            self.hosts = SudoHosts(self.world, self.folder, addresses, documented.sudoers(folders)).start()
+            configs = [*(str(node.config) for node in self.nodes), *(f"{self.folder}/{name}" for name in self.configs)]
+            addresses = [node.address for node in self.nodes]
+            self.hosts = SudoHosts(self.world, self.folder, addresses, documented.sudoers(configs)).start()
         except BaseException:
             self.stop()
             raise

@@ -39,7 +39,7 @@ STORE = f"{TRANSPORT_SSL}truststore"
 @pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest, open_folder_of_module: Path) -> Iterator[SystemdCluster]:
     need(request, "systemd", "sshd", "sudo", "elasticsearch")
-    made = SystemdCluster(open_folder_of_module, size=1, network="127.0.6", stores=True).create()
+    made = SystemdCluster(open_folder_of_module, size=1, network="127.0.6", stores=True, configs=("config-*",)).create()
     try:
         yield made.start()
     finally:
