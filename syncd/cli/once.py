@@ -45,9 +45,9 @@ class Sight:
 class _BeginsNoRestart(Reconciler):
     """The pass of a command that is about something else: a node that is due is left to the daemon, or to `syncd once`."""
 
-    def plan(self, sighted: Page, at: datetime, *, anew: bool = True) -> tuple[Looked, Plan]:
+    def plan(self, page: Page, at: datetime, *, anew: bool = True) -> tuple[Looked, Plan]:
         """See `Reconciler.plan`."""
-        looked, plan = super().plan(sighted, at, anew=anew)
+        looked, plan = super().plan(page, at, anew=anew)
         return looked, without_a_new_restart(plan)
 
 
@@ -75,9 +75,9 @@ class Foreground:
 
     def make_pass(self) -> Report:
         """A whole pass, with what is known of Elasticsearch looked at before."""
-        sighted = self._prover.sweep()
+        page = self._prover.sweep()
         self._under_way = True
-        self._last = report = self._reconciler.run(sighted, ("command",), now())
+        self._last = report = self._reconciler.run(page, ("command",), now())
         self._under_way = False
         self._prover.tell(report)
         return report

@@ -62,19 +62,19 @@ class Reconciler:
         self._collect()
         return Past(self._looker.recalled, self._unsaved, self._save_failed)
 
-    def plan(self, sighted: Page, at: datetime, *, anew: bool = True) -> tuple[Looked, Plan]:
+    def plan(self, page: Page, at: datetime, *, anew: bool = True) -> tuple[Looked, Plan]:
         """Read, look, decide, guard: what `syncd plan` prints."""
-        looked = self._looker.look(sighted, at, anew=anew)
+        looked = self._looker.look(page, at, anew=anew)
         policy = replace(self._world.policy, owner=self._world.permit.owner)  # known once the permit was asked for
         looked = replace(looked, seen=self._with_ours(looked.seen))
         return looked, guarded_plan(looked.seen, policy, at, self._proofs.marker)
 
-    def run(self, sighted: Page, rang: tuple[str, ...], cause_at: datetime) -> Report:
+    def run(self, page: Page, rang: tuple[str, ...], cause_at: datetime) -> Report:
         """A whole pass."""
         started = now()
-        looked, plan = self.plan(sighted, started, anew=not elsewhere(rang))
+        looked, plan = self.plan(page, started, anew=not elsewhere(rang))
         if elsewhere(rang) and takes_away(plan, looked.seen):
-            looked, plan = self.plan(sighted, now())  # a node may have gone meanwhile: trust leaves on what is seen now
+            looked, plan = self.plan(page, now())  # a node may have gone meanwhile: trust leaves on what is seen now
         for step in plan.now:
             if isinstance(step, PutFile | FixOwner | RemoveFile):
                 self._looker.forget(step.node)  # what was seen of it will be true no longer

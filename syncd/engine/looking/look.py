@@ -68,7 +68,7 @@ class Looker:
         self._recent: dict[NodeName, Known[_OnNode]] = {}
         self._recalled = recalled
 
-    def look(self, sighted: Page, at: datetime, *, anew: bool = True) -> Looked:
+    def look(self, page: Page, at: datetime, *, anew: bool = True) -> Looked:
         """Everything that a plan is made from; what could not be looked at is Unknown.
 
         Unless `anew`, a node that was looked at a moment ago is not looked at again.
@@ -80,12 +80,12 @@ class Looker:
         memory, version, damage = self._memory(results["state"], at)
         policy, permit = self._world.policy, self._world.permit
         seen = Observed(
-            nodes={node.name: self._node(node, results, sighted, at) for node in policy.nodes},
-            remotes={remote.alias: self._remote(remote, results, sighted, at) for remote in policy.remotes},
-            cluster=sighted.cluster,
+            nodes={node.name: self._node(node, results, page, at) for node in policy.nodes},
+            remotes={remote.alias: self._remote(remote, results, page, at) for remote in policy.remotes},
+            cluster=page.cluster,
             memory=memory,
-            sightings=sighted.evidence,
-            strangers=sighted.strangers,
+            sightings=page.evidence,
+            strangers=page.strangers,
             standby="" if permit.valid() else permit.holder() or "nobody yet",
             barred="" if permit.valid() or permit.holder() else permit.trouble(),
             recalled=self._recalled,
@@ -154,8 +154,8 @@ class Looker:
         files = {context: _file_state(host, path, deadline) for context, path in node.paths.items()}
         return _OnNode(files, _owner(host, self._world.owners[node.name], deadline))
 
-    def _node(self, node: NodePolicy, results: Mapping[str, Result[object]], sighted: Page, at: datetime) -> NodeSeen:
-        seen = sighted.node(node.name, at)
+    def _node(self, node: NodePolicy, results: Mapping[str, Result[object]], page: Page, at: datetime) -> NodeSeen:
+        seen = page.node(node.name, at)
         found = self._recent.get(node.name) or self._seen(f"node {node.name}", _OnNode, results, at)
         if not isinstance(found, Known):
             return replace(seen, file=found, files=dict.fromkeys(node.paths, found), owner=found)
@@ -164,22 +164,22 @@ class Looker:
         return replace(seen, file=file, files=files, owner=_known(found.value.owner, found.at))
 
     def _remote(
-        self, remote: RemotePolicy, results: Mapping[str, Result[object]], sighted: Page, at: datetime
+        self, remote: RemotePolicy, results: Mapping[str, Result[object]], page: Page, at: datetime
     ) -> RemoteSeen:
         alias, unread = remote.alias, Unknown("not_asked", "it has not been read yet", at)
         return RemoteSeen(
             context=remote.context,
             published=self._seen(f"source {alias}", Published, results, at),
             extra=self._seen(f"extra {alias}", tuple, results, at),
-            presented=sighted.presented.get(alias, ()),
-            endpoints=sighted.endpoints.get(alias, Absent(at)),
+            presented=page.presented.get(alias, ()),
+            endpoints=page.endpoints.get(alias, Absent(at)),
             credential=self._seen(f"credential {alias}", str, results, at),
             mirror=self._seen(f"mirror {alias}", MirrorState, results, at)
             if alias in self._world.mirrors
             else Absent(at),
-            resource=sighted.resources.get(alias, unread),
+            resource=page.resources.get(alias, unread),
             publishes=remote.publishes,
-            shown=sighted.shown.get(alias, ()),
+            shown=page.shown.get(alias, ()),
         )
 
     def _seen(self, key: str, kind: type[T], results: Mapping[str, Result[object]], at: datetime) -> Seen[T]:
