@@ -64,7 +64,6 @@ class Estate:
     def configure(self, remotes: list[dict[str, Any]] | None = None, **options: Any) -> "Estate":
         """Write the configuration."""
         self._give_rights()
-        settings = self.cluster.hosts.settings
         body = {
             "kubernetes": {"kubeconfig": str(self.kube.kubeconfig_for(ACCOUNT_TOKEN))},
             "clusters": [
@@ -76,13 +75,7 @@ class Estate:
                         "api_key_file": "es-api-key",
                     },
                     "nodes": [self._node(node) for node in self.cluster.nodes],
-                    "transport": {
-                        "kind": "ssh",
-                        "user": LOGIN,
-                        "key_file": settings.key_file,
-                        "known_hosts_file": settings.known_hosts_file,
-                        "become": "sudo",
-                    },
+                    "transport": self.transport,
                     "restart": {"policy": "rolling", "unit": "elasticsearch@{node}.service", "join_timeout": "15m"},
                     "remotes": [self._remote()] if remotes is None else remotes,
                     "state": {"kind": "configmap", "namespace": "syncd", "name": self.state},
@@ -95,6 +88,13 @@ class Estate:
         }
         self.config.write_text(json.dumps(body))
         return self
+
+    @property
+    def transport(self) -> dict[str, Any]:
+        """How the daemon reaches the hosts."""
+        known = self.cluster.hosts.settings
+        files = {"key_file": known.key_file, "known_hosts_file": known.known_hosts_file}
+        return {"kind": "ssh", "user": LOGIN, "become": "sudo", **files}
 
     @property
     def state(self) -> str:

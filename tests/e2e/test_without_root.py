@@ -20,7 +20,6 @@ from tests.bed.systemd_cluster import SystemdCluster
 from tests.bed.waiting import wait_for
 
 pytestmark = [pytest.mark.bed, pytest.mark.timeout(600)]
-UNIT = "elasticsearch@{node}.service"
 
 
 @pytest.fixture
@@ -42,16 +41,10 @@ def test_every_rotation_is_written_and_proven_without_root(site: Faulty) -> None
     world.write("/etc/sudoers.d/syncd", "", 0o440)
     for command in documented.without_root():
         world.run(*shlex.split(command.replace("/etc/elasticsearch", str(node.config)), comments=True))
-    transport = {
-        "kind": "ssh",
-        "user": site.cluster.hosts.settings.user,
-        "key_file": site.cluster.hosts.settings.key_file,
-        "known_hosts_file": site.cluster.hosts.settings.known_hosts_file,
-    }
     options: dict[str, Any] = {
         "layout": {"bundle_dir": "syncd"},
         "yml": "observed",
-        "transport": transport,
+        "transport": site.transport | {"become": None},
         "reload_interval": None,
     }
     site.run(restart={"policy": "never"}, **options)

@@ -113,10 +113,8 @@ def test_two_credentials_come_into_one_keystore_in_one_pass(bench: Bench, crew: 
     """Both were planned from the same look; the second finds what the first has made of the file."""
     other = "cluster.remote.eck-test.credentials"
     world = replace(bench.world(), secrets={SETTING: lambda: b"key", other: lambda: b"other"})
-    performer, chain = (
-        Performer(world, HandshakeProofs(world, lambda _: None), now()),
-        Chain("keystores", crew, 10, strict=False),
-    )
+    performer = Performer(world, HandshakeProofs(world, lambda _: None), now())
+    chain = Chain("keystores", crew, 10, strict=False)
     steps = [replace(put(bench, number), setting=setting) for setting in (SETTING, other) for number in range(3)]
     assert taken(chain, performer, *steps, RELOAD) == [("PutSecret", "done")] * 6 + [("ReloadSecure", "done")]
     path = bench.hosts[NAMES[0]].real(Toolbox().keystore)

@@ -282,6 +282,7 @@ def _spellings(text: str, context: Context, path: str, folder: str) -> list[str]
     return [item for item in items if normpath(join(folder, item)) == path]
 
 
+@lru_cache(maxsize=2048)  # as `_as_wanted`
 def _lines(before: str, after: str) -> tuple[str, ...]:
     """What an edit changes, as a person would write it; what it takes out by name alone, since it may be a password."""
     old, new = yml.read(before), yml.read(after)
