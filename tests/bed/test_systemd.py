@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from syncd.core.model import NodeName
-from syncd.ports import CommandResult, Deadline
+from syncd.engine.hosts.service import Service, restart
+from syncd.ports import CommandResult, Deadline, Host
 from tests.bed.pytest_plugin import need
 from tests.bed.sshd import alive, end_family
 from tests.bed.systemd import SystemdWorld, WorldError
@@ -140,12 +142,22 @@ def listens(node: SystemdNode) -> bool:
         return probe.connect_ex((node.address, HTTP_PORT)) == 0
 
 
-def over_ssh(cluster: SystemdCluster, node: SystemdNode, *argv: str, sudo: bool = True) -> CommandResult:
+@contextmanager
+def over_ssh(cluster: SystemdCluster, node: SystemdNode, *, sudo: bool = True) -> Iterator[Host]:
+    """The host as syncd reaches it: with sudo it may do what docs/hosts.md allows."""
     fleet = cluster.hosts.fleet(sudo=sudo)
     try:
-        return fleet.host(NodeName(node.address)).run(argv, b"", 10_000, Deadline.after(20))
+        yield fleet.host(NodeName(node.address))
     finally:
         fleet.close()
+
+
+def runs(host: Host, *argv: str) -> CommandResult:
+    return host.run(argv, b"", 10_000, Deadline.after(20))
+
+
+def owners(cluster: SystemdCluster, *files: Path) -> list[str]:
+    return cluster.world.run("stat", "-c", "%U:%G %a", *map(str, files)).splitlines()
 
 
 @pytest.mark.timeout(400)
@@ -173,8 +185,8 @@ def test_a_unit_is_activating_until_elasticsearch_listens(cluster: SystemdCluste
 def test_a_restart_over_ssh_is_a_new_invocation_and_the_node_comes_back(running: SystemdCluster) -> None:
     node = running.nodes[2]
     before = running.unit_state(node).invocation
-    done = over_ssh(running, node, "systemctl", "restart", "--no-block", node.unit)
-    assert done.exit_code == 0, done.stderr
+    with over_ssh(running, node) as host:
+        restart(host, Service(unit=node.unit), before, Deadline.after(20))
     wait_for(lambda: running.unit_state(node).active == "activating", 30, "the start")
     during = running.unit_state(node).invocation
     assert during != before
@@ -187,26 +199,29 @@ def test_a_restart_over_ssh_is_a_new_invocation_and_the_node_comes_back(running:
 @pytest.mark.timeout(400)
 def test_the_login_may_neither_restart_nor_read_the_keystore_without_sudo(running: SystemdCluster) -> None:
     node = running.nodes[0]
-    keystore = str(node.config / "elasticsearch.keystore")
+    keystore = node.config / "elasticsearch.keystore"
     before = running.unit_state(node)
-    assert over_ssh(running, node, "cat", keystore, sudo=False).exit_code != 0
-    refused = over_ssh(running, node, "systemctl", "restart", "--no-block", node.unit, sudo=False)
+    with over_ssh(running, node, sudo=False) as host:
+        assert runs(host, "cat", str(keystore)).exit_code != 0
+        refused = runs(host, "systemctl", "restart", "--no-block", node.unit)
     assert refused.exit_code != 0
     assert b"denied" in refused.stderr or b"authentication required" in refused.stderr
     assert running.unit_state(node) == before
-    assert over_ssh(running, node, "cat", keystore).exit_code == 0
-    owner = over_ssh(running, node, "stat", "-c", "%U:%G %a", str(node.config), keystore).stdout
-    assert owner == b"root:elasticsearch 2750\nroot:elasticsearch 660\n"
+    with over_ssh(running, node) as host:
+        found = host.read(str(keystore), 1_000_000, Deadline.after(20))
+    assert found is not None
+    assert found.content == keystore.read_bytes()
+    assert owners(running, node.config, keystore) == ["root:elasticsearch 2750", "root:elasticsearch 660"]
 
 
 @pytest.mark.timeout(400)
 def test_the_keystore_tool_works_over_ssh_and_keeps_owner_and_mode(running: SystemdCluster) -> None:
     node = running.nodes[1]
     tool = ["env", f"ES_PATH_CONF={node.config}", "/usr/share/elasticsearch/bin/elasticsearch-keystore", "list"]
-    assert over_ssh(running, node, *tool).stdout.split() == [b"keystore.seed"]
+    with over_ssh(running, node) as host:
+        assert runs(host, *tool).stdout.split() == [b"keystore.seed"]
     running.tool(node, "elasticsearch-keystore", "add", "-x", "-f", "bootstrap.password", stdin="of-the-bed")
-    owner = over_ssh(running, node, "stat", "-c", "%U:%G %a", str(node.config / "elasticsearch.keystore")).stdout
-    assert owner == b"root:elasticsearch 660\n"
+    assert owners(running, node.config / "elasticsearch.keystore") == ["root:elasticsearch 660"]
 
 
 @pytest.mark.timeout(400)
