@@ -15,7 +15,8 @@ from syncd.cli import show
 from syncd.cli.once import Foreground
 from syncd.cli.statuses import fetch
 from syncd.core.errors import StateConflict, StateError, SyncdError
-from syncd.core.memory import ask, dump, parse
+from syncd.core.memory.document import dump, parse
+from syncd.core.memory.history import ask
 from syncd.core.model import Answer, Memory, Report, Request, Verb
 from syncd.core.plan import STOPPING
 from syncd.ports import Deadline, now

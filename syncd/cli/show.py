@@ -10,7 +10,6 @@ from syncd.cli.due import due_text
 from syncd.cli.steps import step_text
 from syncd.core.bundle import Cert, Fingerprint
 from syncd.core.java.trust import Rotation
-from syncd.core.memory import certs_anywhere
 from syncd.core.model import (
     BeginRestart,
     Hold,
@@ -222,7 +221,7 @@ def _day(moment: datetime) -> str:
 
 def known_certs(seen: Observed) -> dict[Fingerprint, Cert]:
     """Every certificate that a fingerprint typed by a person may mean."""
-    certs = certs_anywhere(seen)
+    certs = seen.certs_of_all_contexts
     for remote in seen.remotes.values():
         if isinstance(remote.published, Known):
             published = remote.published.value

@@ -12,7 +12,6 @@ from syncd.cli.leaving import forget_text
 from syncd.cli.once import Foreground, Sight
 from syncd.config.base import parse_duration
 from syncd.core.errors import ConfigError, SyncdError
-from syncd.core.memory import certs_anywhere
 from syncd.core.model import Alias, Verb
 from syncd.core.requests import left_models
 from syncd.ports import now
@@ -56,7 +55,7 @@ def adopt(
             raise ConfigError("no_alias", "say whose old CA it is", cure=f"--alias {' | '.join(aliases)}")
         sight = front.look()
         cert = find([sight], fingerprint)
-        if cert.fingerprint not in certs_anywhere(sight.seen):
+        if cert.fingerprint not in sight.seen.certs_of_all_contexts:
             text = f"no node's file that can be read holds {cert.short}; nothing was done"
             cure = f"syncd explain {cert.short} says where it was seen, syncd check which files cannot be read"
             raise SyncdError("not_held", text, cure=cure)

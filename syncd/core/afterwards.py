@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from syncd.core.eck.resource import resource_digest
-from syncd.core.memory import note_eck
+from syncd.core.memory.history import note_eck
 from syncd.core.model import EckWrite, Memory, Observed, Outcome, Plan, PutFile, PutMirror, PutResource
 
 

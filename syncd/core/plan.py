@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from syncd.core import credential
-from syncd.core import memory as history
 from syncd.core.eck.mirror import mirror_steps
 from syncd.core.eck.resource import resource_steps
 from syncd.core.eck.writes import without_withdrawn
 from syncd.core.guard import guard
+from syncd.core.memory import history
 from syncd.core.model import (
     Absent,
     BeginRestart,

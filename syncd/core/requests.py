@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from syncd.core.bundle import Fingerprint
-from syncd.core.memory import certs_on_nodes, note_adopted, note_answers
+from syncd.core.memory.history import note_adopted, note_answers
 from syncd.core.model import (
     Alias,
     Answer,
@@ -95,7 +95,7 @@ def _judged(memory: Memory, request: Request) -> tuple[Memory, str]:
 def _adopt(memory: Memory, request: Request, seen: Observed, now: datetime) -> tuple[Memory, str]:
     alias, _, fingerprint = request.argument.partition(" ")
     for context in Context:
-        cert = certs_on_nodes(seen.within(context)).get(Fingerprint(fingerprint))
+        cert = seen.within(context).certs.get(Fingerprint(fingerprint))
         if cert is not None:
             memory = note_adopted(memory, Alias(alias), cert, now, context)
             return memory, f"{cert.short} is now a retiring CA of {alias}"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from syncd.core.afterwards import note_eck_writes, takes_away
-from syncd.core.memory import note_reloads, note_written
+from syncd.core.memory.history import note_reloads, note_written
 from syncd.core.model import (
     ClaimCluster,
     EckWrite,

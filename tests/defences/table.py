@@ -232,7 +232,7 @@ _SYNCD = (
     Defence("test_where_nobody_can_have_the_permit_the_reason_is_told_and_nothing_done",
             "syncd/core/plan.py", "if seen.barred:", "if False:"),
     Defence("test_memory_of_a_later_version_is_not_written_over",
-            "syncd/core/memory.py", "if isinstance(version, int) and version > VERSION:", "if False:"),
+            "syncd/core/memory/document.py", "if isinstance(version, int) and version > VERSION:", "if False:"),
     Defence("test_two_never_hold_the_lease_at_once_though_the_api_comes_and_goes",
             *_ANYBODYS_LEASE),
     _embedded("test_the_times_in_a_lease_are_of_somebody_elses_clock_and_count_for_nothing", *_ANYBODYS_LEASE),

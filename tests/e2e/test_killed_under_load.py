@@ -20,7 +20,7 @@ import pytest
 from syncd.core.bundle import Cert, read_trust_file
 from syncd.core.errors import BundleError
 from syncd.core.java.trust import verifies
-from syncd.core.memory import parse
+from syncd.core.memory.document import parse
 from syncd.demo.free_ports import free_ports
 from syncd.demo.kube import DemoKube
 from syncd.demo.pki import EckCa, Leaf

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from syncd.core.errors import StateError
-from syncd.core.memory import parse
+from syncd.core.memory.document import parse
 from syncd.core.model import EckPolicy, EckResource, Report
 from syncd.engine.world import World
 from syncd.ports import Deadline

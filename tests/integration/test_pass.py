@@ -9,7 +9,8 @@ import pytest
 from syncd.core.bundle import content_digest
 from syncd.core.errors import HostError, SourceError
 from syncd.core.java.trust import Rotation
-from syncd.core.memory import ask, dump, note_retired, parse
+from syncd.core.memory.document import dump, parse
+from syncd.core.memory.history import ask, note_retired
 from syncd.core.model import ClaimCluster, FixOwner, PutFile, Report, Request
 from syncd.demo.pki import EckCa
 from syncd.engine.rings import AGAIN, LATE, PROOF, SOURCE

@@ -16,7 +16,7 @@ from syncd.core.bundle import Cert, bundle_digest
 from syncd.core.eck.mirror import mirror_steps
 from syncd.core.errors import MirrorConflict
 from syncd.core.guard import check
-from syncd.core.memory import note_eck
+from syncd.core.memory.history import note_eck
 from syncd.core.model import (
     Absent,
     EckWrite,

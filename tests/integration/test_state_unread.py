@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from syncd.core.memory import ask, dump, parse
+from syncd.core.memory.document import dump, parse
+from syncd.core.memory.history import ask
 from syncd.core.model import FixOwner, Memory, PutFile, Remember, Report, Request
 from syncd.ports import now
 from tests.fakes.world import NAMES, Bench, Syncd

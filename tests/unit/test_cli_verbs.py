@@ -18,7 +18,8 @@ from syncd.cli.once import Foreground, foreground
 from syncd.cli.wiring import Wiring
 from syncd.config import load
 from syncd.core.errors import StateConflict, StateError
-from syncd.core.memory import dump, note_answers, note_published, parse
+from syncd.core.memory.document import dump, parse
+from syncd.core.memory.history import note_answers, note_published
 from syncd.core.model import Alias, Answer, Context, Memory, Report
 from syncd.demo.free_ports import free_ports
 from syncd.demo.pki import EckCa

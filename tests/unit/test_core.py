@@ -8,7 +8,8 @@ import pytest
 from syncd.core.bundle import Fingerprint, TrustFile, bundle_digest, content_digest, render
 from syncd.core.errors import StateError
 from syncd.core.guard import guard
-from syncd.core.memory import dump, note_published, parse
+from syncd.core.memory.document import dump, parse
+from syncd.core.memory.history import note_published
 from syncd.core.model import (
     Absent,
     Alias,

@@ -10,7 +10,8 @@ from syncd.core.bundle import Digest, Published, TrustFile
 from syncd.core.eck.mutual import seen_from_there
 from syncd.core.eck.own_cas import own_cas
 from syncd.core.java.trust import Rotation
-from syncd.core.memory import dump, note_adopted, note_published, parse
+from syncd.core.memory.document import dump, parse
+from syncd.core.memory.history import note_adopted, note_published
 from syncd.core.model import (
     Absent,
     Alias,

@@ -17,7 +17,8 @@ from syncd.core.eck.mirror_text import appended, read_mirror, scan, without
 from syncd.core.eck.published import read_published
 from syncd.core.errors import UnsafePlan
 from syncd.core.guard import check, guard
-from syncd.core.memory import dump, note_eck, parse
+from syncd.core.memory.document import dump, parse
+from syncd.core.memory.history import note_eck
 from syncd.core.model import (
     Absent,
     Alias,

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from syncd.core.bundle import Digest
 from syncd.core.errors import StateError
-from syncd.core.memory import dump, parse
+from syncd.core.memory.document import dump, parse
+from syncd.core.memory.tables import pack, unpack
 from syncd.core.model import (
     Answer,
     Context,
@@ -22,7 +23,6 @@ from syncd.core.model import (
     Sighting,
     Written,
 )
-from syncd.core.tables import pack, unpack
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

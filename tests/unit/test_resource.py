@@ -16,7 +16,7 @@ from syncd.core.eck.services import wrong_target
 from syncd.core.eck.writes import without_withdrawn
 from syncd.core.errors import UnsafePlan
 from syncd.core.guard import check
-from syncd.core.memory import dump, parse
+from syncd.core.memory.document import dump, parse
 from syncd.core.model import (
     Absent,
     Alias,

@@ -11,7 +11,7 @@ from syncd.core import yml
 from syncd.core.bundle import Cert, Fingerprint, TrustFile, bundle_digest, content_digest, render
 from syncd.core.guard import guard
 from syncd.core.java.paths import find
-from syncd.core.memory import note_restarts
+from syncd.core.memory.history import note_restarts
 from syncd.core.model import (
     Absent,
     Alias,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from syncd.core.bundle import Cert, Published
+from syncd.core.bundle import Cert, Fingerprint, Published
 from syncd.core.model.eck import EckResource, MirrorState
 from syncd.core.model.remembered import EckWrite, Memory, Reloaded
 from syncd.core.model.restarts import Allocation, Restarted, RestartRecord, Shards
@@ -203,6 +203,17 @@ class Observed:
     def edited(self) -> datetime | None:
         """When this process last edited a keystore, also for a proof by handshake, or took a step of a restart."""
         return max((at for at in (self.acted, self.proof.changed) if at), default=None)
+
+    @property
+    def certs(self) -> dict[Fingerprint, Cert]:
+        """Every certificate in any managed file, of the context in view, that could be read."""
+        files = [node.file.value for node in self.nodes.values() if isinstance(node.file, Known)]
+        return {cert.fingerprint: cert for file in files for cert in file.trust.certs}
+
+    @property
+    def certs_of_all_contexts(self) -> dict[Fingerprint, Cert]:
+        """Every certificate in any managed file that could be read."""
+        return {mark: cert for context in Context for mark, cert in self.within(context).certs.items()}
 
     def within(self, context: Context) -> "Observed":
         """The same with one trust context in view."""

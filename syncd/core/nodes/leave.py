@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from syncd.core.bundle import Cert
-from syncd.core.memory import certs_on_nodes
 from syncd.core.model import (
     Absent,
     Alias,
@@ -67,7 +66,7 @@ def without_the_returned(policy: Policy, seen: Observed, memory: Memory) -> tupl
     if not back:
         return memory, []
     pairs = {(forgotten.alias, forgotten.context) for forgotten in back}
-    held = {(context, mark) for context in Context for mark in certs_on_nodes(seen.within(context))}
+    held = {(context, mark) for context in Context for mark in seen.within(context).certs}
     cas = tuple(
         replace(record, retired_at=None)
         if (record.alias, record.context) in pairs and (record.context, record.fingerprint) in held

@@ -7,7 +7,7 @@ lets a change be tried again.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from syncd.core.model import (
     Absent,
@@ -24,11 +24,10 @@ from syncd.core.model import (
     Seen,
     Unknown,
 )
+from syncd.core.restarts.health import unrecovered, unwell
 from syncd.core.restarts.keystores import edited, unstartable
 from syncd.core.windows import is_open, next_opening
 
-_REMEMBERED = timedelta(hours=1)
-"""So long a restart is waited upon to be made good: shards that are missing after that are missing for another reason."""
 _SPARE_MASTERS = 3
 """Of so many master-eligible nodes one may be away."""
 _SHOWN = 3
@@ -152,39 +151,6 @@ def _stable_master(case: Case) -> str | None:
     return None if case.cluster.master else "the cluster has no master at the moment; lifted when it has elected one"
 
 
-def unwell(cluster: ClusterState) -> str | None:
-    """Why no node of it may be stopped now, by its health."""
-    match cluster.health:
-        case "green":
-            return None
-        case "yellow":
-            return _moving(cluster)
-        case "red":
-            return "the cluster is red: a primary shard is missing. See GET _cluster/allocation/explain"
-        case "unknown":
-            return "the cluster does not tell its health"
-
-
-def _moving(cluster: ClusterState) -> str | None:
-    shards = cluster.shards
-    counts = {
-        "initializing shards": shards.initializing,
-        "relocating shards": shards.relocating,
-        "shards that wait for a node": shards.delayed,
-        "pending tasks": shards.pending,
-    }
-    busy = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    return f"the cluster is yellow with {busy}; lifted when there are none" if busy else None
-
-
-def _recovered(case: Case) -> str | None:
-    last = max(case.cluster.restarted.values(), key=lambda each: each.at, default=None)
-    if last is None or case.now - last.at >= _REMEMBERED or case.cluster.shards.unassigned <= last.unassigned:
-        return None
-    missing = f"{case.cluster.shards.unassigned} shards are unassigned, {last.unassigned} were before the last restart"
-    return f"{missing}; lifted when they are back, or at {last.at + _REMEMBERED:%H:%M:%S}Z"
-
-
 def _quorum(case: Case) -> str | None:
     masters = [name for name, roles in case.cluster.nodes.items() if "master" in roles]
     mine = case.need.node in masters
@@ -284,7 +250,7 @@ RULES: tuple[Rule, ...] = (
     ("other_restart", _no_other_restart),
     ("node_fine", _node_fine),
     ("allocation", _allocation),
-    ("recovered", _recovered),
+    ("recovered", lambda case: unrecovered(case.cluster, case.now)),
     ("keystore_busy", lambda case: edited(case.need.node, case.seen, case.now)),
     *SAFETY,
 )

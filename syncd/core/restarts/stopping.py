@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from syncd.core.model import BeginRestart, ClusterState, Hold, Need, RestartNode, RestartRecord
-from syncd.core.restarts.rules import SAFETY, Case, holds, unwell
+from syncd.core.restarts.health import unwell
+from syncd.core.restarts.rules import SAFETY, Case, holds
 from syncd.core.restarts.underway import Open
 
 _WHILE_DOWN = frozenset({"peers_fine", "trust_file_there"})

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from syncd.core.bundle import Cert, Fingerprint, Published
 from syncd.core.java.trust import Rotation, classify
-from syncd.core.memory import certs_on_nodes
 from syncd.core.model import (
     Alias,
     CaRecord,
@@ -110,7 +109,7 @@ def shared_claims(
         current = currents[remote.alias].ca
         if current:
             claims[current.fingerprint] = Claim(current, "eck", remote.alias, "current")
-    for cert in sorted(certs_on_nodes(seen).values()):
+    for cert in sorted(seen.certs.values()):
         record = _unretired(memory, cert)
         if record and cert.fingerprint not in claims and currents.get(record.alias, _NONE).ca:
             rules = tuple(hold.rule for hold in keeping.get(cert.fingerprint, ()))

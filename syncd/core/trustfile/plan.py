@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from syncd.core import memory as history
 from syncd.core import verdict
 from syncd.core.bundle import Cert, Fingerprint, bundle_digest, render
+from syncd.core.memory import history
 from syncd.core.model import (
     Alias,
     Claim,
@@ -87,7 +87,7 @@ def _extra_unread(alias: Alias, extra: Seen[tuple[Cert, ...]]) -> Hold | None:
 
 
 def _judge_published(policy: Policy, seen: Observed, memory: Memory) -> dict[Alias, desired.Current]:
-    on_nodes = history.certs_on_nodes(seen).values()
+    on_nodes = seen.certs.values()
     return {
         remote.alias: desired.judge_published(remote, seen.remotes[remote.alias], memory, on_nodes)
         for remote in policy.remotes
@@ -136,7 +136,7 @@ def _retire(scene: _Scene) -> tuple[Memory, dict[Fingerprint, tuple[Hold, ...]]]
     """Retire what is proven unneeded, and name what keeps the rest."""
     memory = scene.memory
     keeping: dict[Fingerprint, tuple[Hold, ...]] = {}
-    on_nodes = history.certs_on_nodes(scene.seen)
+    on_nodes = scene.seen.certs
     remotes = {remote.alias: remote for remote in scene.policy.remotes}
     for record in memory.cas:
         cert = on_nodes.get(record.fingerprint)

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from syncd.core.bundle import Digest
 from syncd.core.errors import ClusterError, HostError, SyncdError
-from syncd.core.memory import dump
+from syncd.core.memory.document import dump
 from syncd.core.model import (
     BeginRestart,
     ClaimCluster,

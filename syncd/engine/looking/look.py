@@ -10,7 +10,7 @@ from typing import TypeVar
 from syncd.core.bundle import MAX_BYTES, Cert, Published, content_digest, read_trust_file
 from syncd.core.eck.published import read_published
 from syncd.core.errors import BundleError, HostError, StateError, SyncdError
-from syncd.core.memory import parse
+from syncd.core.memory.document import parse
 from syncd.core.model import (
     Absent,
     Context,

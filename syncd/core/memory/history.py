@@ -1,27 +1,17 @@
-"""syncd's own memory as a readable document, and how what is seen changes it.
+"""How what is seen changes syncd's own memory; pure."""
 
-The memory is history: dates, origins, evidence, and what people asked for. It is never a source of trust, so losing it
-means only that certificates whose origin was in it become `foreign` and stay until a person says otherwise.
-"""
-
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from syncd.core.bundle import Cert, Fingerprint
-from syncd.core.errors import StateError
 from syncd.core.model import (
     Alias,
     Answer,
     CaRecord,
     Context,
     EckWrite,
-    Forgotten,
     Known,
-    LogPosition,
     Memory,
     NodeName,
     Observed,
@@ -33,55 +23,12 @@ from syncd.core.model import (
     Sighting,
     Written,
 )
-from syncd.core.tables import pack, unpack
 
-VERSION = 1
-_READABLE = 256 * 1024
-"""What is larger is of hundreds of nodes: it is written shorter, since an object of Kubernetes may have a mebibyte."""
-_MANY = ("proofs", "writes", "reloads")
-"""Of these there is one for each node."""
 _MOST_RETIRED = 50
 _MOST_ANSWERS = 20
 _MOST_ECK_WRITES = 4
 _CONSENT = timedelta(days=1)
 """What something held back for so long is not restarted by surprise when nothing holds it any more."""
-T = TypeVar("T")
-
-
-def dump(memory: Memory, cluster: str) -> str:
-    """The document, for people as much as for syncd."""
-    body = {"version": VERSION, "cluster": cluster, **asdict(memory)}
-    text = json.dumps(body, indent=1, default=_plain, sort_keys=True)
-    if len(text) > _READABLE:
-        plain = json.loads(text)
-        packed = plain | {name: pack(plain[name]) for name in _MANY}
-        text = json.dumps(packed, separators=(",", ":"), sort_keys=True)
-    return text + "\n"
-
-
-def parse(text: str, where: str) -> Memory:
-    """The memory from its document.
-
-    Raises StateError `state_newer` (made by a later syncd: must not be written over) or `state_damaged`.
-    """
-    try:
-        body = json.loads(text)
-        version = body.pop("version")
-        body.pop("cluster", None)
-        body.pop("answered", None)  # how answers were written before they told whether anything was done
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise _damaged(where, error) from error
-    if isinstance(version, int) and version > VERSION:
-        raise StateError(
-            "state_newer",
-            f"the state was written by a later syncd (format {version}, this one knows {VERSION})",
-            where=where,
-            cure="Run that version again, or remove the state to start afresh with caution",
-        )
-    try:
-        return _build(Memory, body | {name: unpack(body[name]) for name in _MANY if name in body})
-    except (IndexError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(where, error) from error
 
 
 def note_published(memory: Memory, alias: Alias, ca: Cert, now: datetime, uid: str, context: Context) -> Memory:
@@ -174,20 +121,6 @@ def ask(memory: Memory, request: Request) -> Memory:
     return replace(memory, requests=(*memory.requests, request))
 
 
-def certs_on_nodes(seen: Observed) -> dict[Fingerprint, Cert]:
-    """Every certificate in any managed file, of the context in view, that could be read."""
-    files = [node.file.value for node in seen.nodes.values() if isinstance(node.file, Known)]
-    return {cert.fingerprint: cert for file in files for cert in file.trust.certs}
-
-
-def certs_anywhere(seen: Observed) -> dict[Fingerprint, Cert]:
-    """Every certificate in any managed file of any context that could be read."""
-    found: dict[Fingerprint, Cert] = {}
-    for context in Context:
-        found |= certs_on_nodes(seen.within(context))
-    return found
-
-
 def _record(alias: Alias, ca: Cert, now: datetime, context: Context) -> CaRecord:
     return CaRecord(ca.fingerprint, alias, ca.subject, ca.key, ca.ski, ca.not_after, "eck", now, context=context)
 
@@ -215,62 +148,3 @@ def _first_seen(memory: Memory, sight: Sighting) -> Sighting:
         if replace(old, at=sight.at) == sight:
             return old
     return sight
-
-
-def _damaged(where: str, error: Exception) -> StateError:
-    text = f"the state cannot be read ({type(error).__name__}: {error})"
-    return StateError("state_damaged", text, where=where, cure="syncd starts afresh and keeps what it does not know")
-
-
-def _plain(value: object) -> object:
-    match value:
-        case datetime():
-            return value.isoformat()
-        case frozenset():
-            return sorted(value)
-        case _:
-            raise TypeError(f"cannot store a {type(value).__name__}")
-
-
-_NESTED = (Answer, CaRecord, EckWrite, Forgotten, LogPosition, Reloaded, Request, RestartWish, Sighting, Written)
-
-
-def _build(kind: type[T], body: Any) -> T:
-    """A frozen record from plain JSON, with every field checked; unknown fields are an error."""
-    hints = get_type_hints(kind)
-    names = {item.name for item in fields(kind)}  # type: ignore[arg-type]  # every kind here is a dataclass
-    if extra := set(body) - names:
-        raise ValueError(f"unknown field {min(extra)}")
-    return kind(**{name: _value(hints[name], body[name]) for name in names & set(body)})
-
-
-def _value(hint: Any, value: Any) -> Any:
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return None if value is None else _value(args[0], value)
-    if origin is Literal:
-        return _checked(value, value in args, hint)
-    if origin in (tuple, frozenset):
-        items = _checked(value, isinstance(value, list), hint)
-        if origin is tuple and args[-1] is not Ellipsis:
-            return tuple(_value(arg, item) for arg, item in zip(args, items, strict=True))
-        return origin(_value(args[0], item) for item in items)
-    return _scalar(hint, value)
-
-
-def _scalar(hint: Any, value: Any) -> Any:
-    hint = getattr(hint, "__supertype__", hint)
-    if hint is datetime:
-        moment = datetime.fromisoformat(value)
-        return _checked(moment, moment.tzinfo is not None, hint)
-    if hint in _NESTED:
-        return _build(hint, value)
-    if issubclass(hint, str) and hint is not str:
-        return hint(value)
-    return _checked(value, isinstance(value, hint) and (hint is bool) == isinstance(value, bool), hint)
-
-
-def _checked(value: Any, fits: bool, hint: Any) -> Any:
-    if not fits:
-        raise ValueError(f"{str(value)[:40]!r} is not a {hint}")
-    return value
