@@ -16,7 +16,7 @@ from syncd.adapters.beside import STALE_AFTER, beside, prefix_beside
 from syncd.core.bundle import Digest, content_digest
 from syncd.core.errors import ChangedUnderneath, HostError
 from syncd.core.model import LogPosition, NodeName, Ownership
-from syncd.ports import CommandResult, Deadline, Found, Host, Listening, Stream, now
+from syncd.ports import CommandResult, Deadline, Found, Host, Listening, Stream, now, without_remarks
 
 _RULES = {
     EACCES: "no_permission",
@@ -127,7 +127,7 @@ class LocalHost:
             raise HostError("timeout", "the command did not end in time and was ended", where=argv[0]) from error
         except OSError as error:
             raise HostError("io", f"the command cannot be run: {error.strerror}", where=argv[0]) from error
-        return CommandResult(done.returncode, done.stdout[:limit], done.stderr[:limit])
+        return CommandResult(done.returncode, done.stdout[:limit], without_remarks(done.stderr[:limit]))
 
     def dial(self, address: str, port: int, deadline: Deadline) -> Stream:
         """See `ports.Host.dial`."""

@@ -86,7 +86,7 @@ class Cluster(Model):
     restart: Restart = Restart()
     """Rolling restarts."""
     service: Service | None = None
-    """For hosts without systemd: how a node is restarted."""
+    """For hosts without systemd, or a user who may not call it: how a node is restarted."""
     proof: Literal["auto", "handshake", "log", "file"] = "auto"
     """How a load is proven: by a connection of each node made for the purpose (docs/proofs.md says what it costs), by the
     node's log, or by its poll interval having passed; auto: log, else file."""

@@ -45,12 +45,15 @@ def _checked(text: str) -> str:
 
 
 class Service(Model):
-    """Elasticsearch's service on hosts without systemd; both commands run as transport.become says, without a shell."""
+    """How a node is restarted where syncd does not call systemctl itself.
+
+    Both commands run as transport.become says, without a shell.
+    """
 
     restart: tuple[str, ...] = Field(min_length=1)
     """Command that stops and starts the node; it may return before the node is up."""
     status: tuple[str, ...] = Field(min_length=1)
-    """Command that ends with 0 while it runs, with 3 when it is stopped, with anything else when it failed."""
+    """Command that ends with 0 while it runs, with 3 while it does not (yet), with anything else when it failed."""
 
 
 _UNIT, _UNIT_WORDS = r"^[A-Za-z0-9:_.@{}-]+$", "the name of a systemd unit, such as elasticsearch.service,"

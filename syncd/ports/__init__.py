@@ -8,7 +8,7 @@ raises by then; what hangs inside a library is unblocked by closing its connecti
 from syncd.ports.clock import Deadline, now
 from syncd.ports.eck import Mirror, Resource
 from syncd.ports.elasticsearch import Elasticsearch, NodeAnswer
-from syncd.ports.host import CommandResult, Fleet, Found, Host, Listening, Marker, Stream
+from syncd.ports.host import CommandResult, Fleet, Found, Host, Listening, Marker, Stream, without_remarks
 from syncd.ports.kubernetes import Bell, NoticeKind, Notices, Permit, Reading, Ring, Source, StateStore, Stored
 from syncd.ports.tls import Handshakes
 
@@ -36,4 +36,5 @@ __all__ = [
     "Stored",
     "Stream",
     "now",
+    "without_remarks",
 ]

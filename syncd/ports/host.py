@@ -8,6 +8,8 @@ from syncd.core.bundle import Cert, Digest
 from syncd.core.model import LogPosition, NodeName, Ownership
 from syncd.ports.clock import Deadline
 
+_REMARKS = (b"sudo: unable to resolve host", b"sudo: setrlimit(", b"Could not chdir to home directory ")
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -26,6 +28,12 @@ class CommandResult:
     exit_code: int
     stdout: bytes = field(repr=False)
     stderr: bytes = field(repr=False)
+    """Its own words: without the remarks of sshd and sudo."""
+
+
+def without_remarks(stderr: bytes) -> bytes:
+    """What a command said, without what sshd and sudo say for themselves and yet run it: of a home, of the host's name."""
+    return b"".join(line for line in stderr.splitlines(keepends=True) if not line.startswith(_REMARKS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,10 @@ class Host(Protocol):
         """
 
     def run(self, argv: Sequence[str], stdin: bytes, limit: int, deadline: Deadline) -> CommandResult:
-        """Run a command; output beyond the limit is cut; a command over its deadline is ended."""
+        """Run a command; output beyond the limit is cut; a command over its deadline is ended.
+
+        What sshd and sudo remark on the way is no output of the command (`without_remarks`).
+        """
 
     def dial(self, address: str, port: int, deadline: Deadline) -> Stream:
         """A TCP connection made from this host (over SSH: a direct-tcpip channel).

@@ -56,6 +56,8 @@ class PassLog:
     def __init__(self) -> None:
         self._log = structlog.stdlib.get_logger("syncd")
         self._holds: dict[str, set[tuple[str, str]]] = {}
+        self._skipped: dict[str, set[tuple[str, str | None, str]]] = {}
+        """What goes on beside the passes is in each of them, and told once."""
         self._rotations: dict[tuple[str, Alias], tuple[str, str, bool]] = {}
         """The kind and the CA of the rotation that was told last: while nothing may be remembered, each pass sees it."""
 
@@ -63,8 +65,7 @@ class PassLog:
         """A pass ended."""
         for alias, rotation in report.plan.rotations.items():
             self._rotation(report, alias, Rotation(rotation))
-        for outcome in report.outcomes:
-            self._outcome(report.cluster, outcome.result, outcome)
+        self._outcomes(report)
         before = self._holds.get(report.cluster, set())
         holds = {(hold.subject, hold.rule): hold for hold in report.plan.holds}
         for key, hold in holds.items():
@@ -78,6 +79,7 @@ class PassLog:
     def forget(self, cluster: str) -> None:
         """A cluster left the configuration: what holds it when it is back is told anew."""
         self._holds.pop(cluster, None)
+        self._skipped.pop(cluster, None)
         self._rotations = {key: told for key, told in self._rotations.items() if key[0] != cluster}
 
     def _rotation(self, report: Report, alias: Alias, kind: Rotation) -> None:
@@ -91,13 +93,21 @@ class PassLog:
         tell = self._log.warning if kind.urgent else self._log.info
         tell("rotation", cluster=report.cluster, remote=alias, kind=str(kind), **note)
 
-    def _outcome(self, cluster: str, result: str, outcome: Any) -> None:
-        step = outcome.step
-        fields = {"cluster": cluster, "step": type(step).__name__, "node": _node(step)}
-        if result == "failed":
-            self._log.error("failed", **fields, rule=outcome.rule, text=outcome.text)
-        elif fields["step"] != "Remember":
-            self._log.info(result, **fields, why=step.why)
+    def _outcomes(self, report: Report) -> None:
+        before = self._skipped.pop(report.cluster, set())
+        for outcome in report.outcomes:
+            step = outcome.step
+            fields = {"cluster": report.cluster, "step": type(step).__name__, "node": _node(step)}
+            match outcome.result:
+                case "failed":
+                    self._log.error("failed", **fields, rule=outcome.rule, text=outcome.text)
+                case "done" if fields["step"] != "Remember":
+                    self._log.info("done", **fields, why=step.why)
+                case "skipped":
+                    key = (type(step).__name__, _node(step), outcome.rule)
+                    self._skipped.setdefault(report.cluster, set()).add(key)
+                    if key not in before:
+                        self._log.info("skipped", **fields, rule=outcome.rule, text=outcome.text)
 
 
 def _node(step: Any) -> str | None:

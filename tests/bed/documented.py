@@ -1,4 +1,4 @@
-"""What docs/hosts.md and docs/kubernetes.md tell people to allow, as it stands there: the bed allows syncd nothing else."""
+"""What the documents tell people to allow and to write, as it stands there: the bed allows syncd nothing else."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 _DOCS = Path(__file__).parents[2] / "docs"
-_PAGE = _DOCS / "hosts.md"
+_PAGE, _RESTARTS = _DOCS / "hosts.md", _DOCS / "restarts.md"
 _OLD_RELOAD = (8, 16)
 _FOLDER = r"/usr/bin/env ES_PATH_CONF\=/etc/elasticsearch *"
 
@@ -37,6 +37,23 @@ def without_root() -> list[str]:
     return [line for line in _block("For the second row:\n\n```\n").splitlines() if line]
 
 
+def of_its_user(unit: str) -> tuple[str, dict[str, list[str]]]:
+    """The line in sudoers by which Elasticsearch's own user restarts a unit, and the commands in the configuration."""
+    line = _block("# /etc/sudoers.d/syncd-restart\n", _RESTARTS).replace("elasticsearch.service", unit)
+    said = YAML(typ="safe").load(_block("```yaml\nservice:", _RESTARTS).replace("elasticsearch.service", unit))
+    return line, said
+
+
+def of_an_archive(folder: str, home: str, config: str) -> dict[str, str]:
+    """The scripts that restart an archive and tell whether it runs, by their names; the process is noted in `folder`."""
+    names = ("restart.sh", "status.sh")
+    texts = {name: f"#!/bin/sh\n{_block(f'# /opt/es/{name}', _RESTARTS)}" for name in names}
+    places = {"/opt/es/": f"{folder}/", "/opt/elasticsearch/config": config, "/opt/elasticsearch": home}
+    for documented, here in places.items():
+        texts = {name: text.replace(documented, here) for name, text in texts.items()}
+    return texts
+
+
 def rules(namespace: str, *roles: str) -> list[dict[str, Any]]:
     """The rules of Roles in Kubernetes. Raises KeyError for one that the page does not have."""
     blocks = (_DOCS / "kubernetes.md").read_text().split("```yaml\n")[1:]
@@ -45,9 +62,9 @@ def rules(namespace: str, *roles: str) -> list[dict[str, Any]]:
     return [rule for role in roles for rule in found[role]]
 
 
-def _block(begin: str) -> str:
+def _block(begin: str, page: Path = _PAGE) -> str:
     """From a line to the end of its block, without the line's beginning."""
-    _, found, rest = _PAGE.read_text().partition(begin)
+    _, found, rest = page.read_text().partition(begin)
     if not found:
-        raise ValueError(f"{_PAGE} has no block {begin!r}")
+        raise ValueError(f"{page} has no block {begin!r}")
     return rest.split("```")[0]

@@ -198,6 +198,16 @@ class HostContract:
         result = host.run(["sh", "-c", "echo wrong >&2; exit 3"], b"", LIMIT, soon())
         assert (result.exit_code, result.stderr) == (3, b"wrong\n")
 
+    def test_what_sshd_and_sudo_remark_on_the_way_is_not_said_by_the_command(self, host: Host) -> None:
+        """Whose home is not there, and whose host is in no hosts file, hears so at each command."""
+        remarks = (
+            "sudo: unable to resolve host es-01: Name or service not known",
+            "Could not chdir to home directory /nonexistent: No such file or directory",
+        )
+        script = 'printf "%s\n" "$@" >&2; exit 1'
+        result = host.run(["sh", "-c", script, "sh", *remarks, "its own words", ""], b"", LIMIT, soon())
+        assert (result.exit_code, result.stderr) == (1, b"its own words\n\n")
+
     def test_a_command_that_does_not_end_is_ended(self, host: Host) -> None:
         host.run(["true"], b"", LIMIT, soon())  # a session that is there: the time is the command's alone
         with pytest.raises(HostError) as late:

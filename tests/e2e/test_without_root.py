@@ -1,4 +1,8 @@
-"""What docs/hosts.md promises without root: an account of its own keeps the trust file, on a real node, and nothing more."""
+"""What docs/hosts.md promises without root, on a real node.
+
+An account of its own keeps the trust file, and nothing more; the user that Elasticsearch runs as does everything, with
+commands of the operator's own to restart the node, as docs/restarts.md has them.
+"""
 
 import shlex
 from collections.abc import Iterator
@@ -13,10 +17,10 @@ from syncd.ports import now
 from tests.bed import documented
 from tests.bed.eck import EckRemote
 from tests.bed.elasticsearch import QUICK_RELOAD
-from tests.bed.estate import Estate, replace_file
+from tests.bed.estate import ALIAS, Estate, replace_file
 from tests.bed.faulty import Faulty
 from tests.bed.pytest_plugin import need
-from tests.bed.systemd_cluster import SystemdCluster
+from tests.bed.systemd_cluster import HOME, OWNER, SystemdCluster
 from tests.bed.waiting import wait_for
 
 pytestmark = [pytest.mark.bed, pytest.mark.timeout(600)]
@@ -29,7 +33,6 @@ def site(request: pytest.FixtureRequest, open_folder: Path) -> Iterator[Faulty]:
     remote = EckRemote(open_folder / "eck", request.getfixturevalue("_kube_session"))  # never started
     estate = Faulty(open_folder, made, remote, remote.kube, "api_key")
     try:
-        made.start()
         yield estate
     finally:
         estate.end()
@@ -37,6 +40,7 @@ def site(request: pytest.FixtureRequest, open_folder: Path) -> Iterator[Faulty]:
 
 
 def test_every_rotation_is_written_and_proven_without_root(site: Faulty) -> None:
+    site.cluster.start()
     (node,), world = site.cluster.nodes, site.cluster.world
     world.write("/etc/sudoers.d/syncd", "", 0o440)
     for command in documented.without_root():
@@ -65,6 +69,46 @@ def test_every_rotation_is_written_and_proven_without_root(site: Faulty) -> None
     wait_for(lambda: loaded(site) == "proven by log", 60, "proven by the node's own log", 0.2)
     grave = [hold for hold in site.status()["holds"] if hold["grave"]]
     assert not grave, "nothing calls for a person"
+
+
+@pytest.fixture(params=["a unit", "an archive"])
+def service(request: pytest.FixtureRequest, site: Faulty) -> dict[str, list[str]]:
+    """The node runs and all of its files are its user's own, who may log in; how that user restarts it."""
+    (node,), world = site.cluster.nodes, site.cluster.world
+    world.write("/etc/sudoers.d/syncd", "", 0o440)
+    world.run("usermod", "--password", "*", "--shell", "/bin/sh", OWNER)
+    world.run("chown", "-R", f"{OWNER}:{OWNER}", str(node.folder))
+    if request.param == "a unit":
+        line, said = documented.of_its_user(node.unit)
+        world.write("/etc/sudoers.d/syncd-restart", line, 0o440)
+        site.cluster.start()
+        return said
+    scripts = documented.of_an_archive(str(node.folder), HOME, str(node.config))
+    for name, text in scripts.items():
+        world.write(str(node.folder / name), text, 0o755)
+    restart, status = (str(node.folder / name) for name in scripts)
+    world.run("setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", "--init-groups", restart)
+    site.cluster.wait_green()
+    return {"restart": [restart], "status": [status]}
+
+
+def test_elasticsearchs_own_user_does_everything_with_commands_of_the_operators_own(
+    site: Faulty, service: dict[str, list[str]]
+) -> None:
+    """Trust, settings, a credential and the restart; its home is not there, as with the packages' user."""
+    (node,) = site.cluster.nodes
+    replace_file(site.folder / "api-key", "aWQ6a2V5")
+    site.interval = "2s"
+    options: dict[str, Any] = {"transport": site.transport | {"user": OWNER, "become": None}, "service": service}
+    restart = {"accept_outage": True, "join_timeout": "3m"}
+    site.run(restart=restart, remote={"credential_file": "api-key"}, **options)
+    site.await_changed(120)
+    assert site.done() == {node.name}, "with one restart, and never taken back"
+    assert wait_for(lambda: loaded(site), 60, "the proof", 0.5)
+    assert f"cluster.remote.{ALIAS}.credentials" in site.cluster.tool(node, "elasticsearch-keystore", "list")
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in node.config.iterdir()}
+    assert owners == {(node.folder.stat().st_uid, node.folder.stat().st_gid)}
+    assert not list(node.config.glob("*.syncd-*"))
 
 
 def to_add(site: Estate) -> list[str]:

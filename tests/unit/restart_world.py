@@ -144,6 +144,8 @@ class RestartWorld:
     restart_policy: RestartPolicy = RestartPolicy("rolling")
     counted: bool = True
     """Whether the services count their starts, as systemd's InvocationID does."""
+    terse: bool = False
+    """Whether they tell no more than that they run, or not: as `systemctl is-active` does by its exit code."""
     requested: bool = False
     """A person asked for all nodes to be restarted, and nothing is to be changed."""
     blind: set[NodeName] = field(default_factory=set)
@@ -237,6 +239,7 @@ class RestartWorld:
 
     def _seen(self, node: Node) -> NodeSeen:
         active = "activating" if node.active == "starting" else node.active
+        active = "inactive" if self.terse and active != "active" else active
         age = (self.now - node.begun).total_seconds()
         copy = content_digest(node.copy) if node.copy is not None else None
         invocation, begun = (self._invocation(node), age) if self.counted else ("", None)

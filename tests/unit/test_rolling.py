@@ -536,19 +536,24 @@ def test_a_node_that_does_not_come_back_from_a_request_is_started_once_more_and_
 # --- other services, other looks
 
 
-def test_services_that_count_no_starts_are_restarted_once_each() -> None:
+@pytest.mark.parametrize("terse", [False, True])
+def test_services_that_count_no_starts_are_restarted_once_each(terse: bool) -> None:
+    """Also where one that is on its way up is told as one that does not run."""
     there = world("persistent")
-    there.counted = False
-    there.run()
+    there.counted, there.terse = False, terse
+    told = [hold.rule for _ in range(60) if there.once() or there.record for hold in there.holds]
     left_as_it_was(there, "persistent")
     assert [node.starts for node in there.nodes.values()] == [1, 1, 1]
+    assert {*told} <= {"restart_pending", "restart_under_way"}
 
 
+@pytest.mark.parametrize("terse", [False, True])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_services_that_count_no_starts_are_taken_back_too(fault: str) -> None:
+def test_services_that_count_no_starts_are_taken_back_too(fault: str, terse: bool) -> None:
     there = FAULTS[fault][0](())
-    there.counted = False
-    there.run(150)
+    there.counted, there.terse = False, terse
+    told = {hold.rule for _ in range(300) if there.once() or there.record for hold in there.holds}
+    assert "rollback_failed" not in told, "it is on its way"
     left_as_it_was(there, "persistent")
     first, *others = there.nodes.values()
     assert (first.yml, first.ran) == (OLD, OLD)

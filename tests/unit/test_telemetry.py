@@ -408,6 +408,16 @@ def test_the_holds_of_a_cluster_that_is_back_are_told_anew(report: Report) -> No
     assert [line["event"] for line in lines if line.get("rule") == "host_key"] == ["hold", "hold"]
 
 
+def test_a_step_that_goes_on_beside_the_passes_is_told_once_and_what_comes_of_it(report: Report) -> None:
+    log, step = PassLog(), ClaimCluster("us", None, "ours")
+    late, done = Outcome(step, "skipped", "late", "it goes on beside the pass"), Outcome(step, "done")
+    with capture_logs() as lines:
+        for outcome in (late, late, done, late):
+            log.record(replace(report, outcomes=(outcome,)))
+    assert [line["event"] for line in lines if "step" in line] == ["skipped", "done", "skipped"]
+    assert lines[0]["text"] == "it goes on beside the pass"
+
+
 def _page(telemetry: Telemetry) -> str:
     return telemetry.pages()["/metrics"]()[2].decode()
 

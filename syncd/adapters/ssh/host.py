@@ -18,7 +18,7 @@ from syncd.adapters.ssh.tunnel import ChannelStream, ReverseTunnel
 from syncd.core.bundle import Digest
 from syncd.core.errors import HostError
 from syncd.core.model import LogPosition, Ownership
-from syncd.ports import CommandResult, Deadline, Found, Listening, Stream
+from syncd.ports import CommandResult, Deadline, Found, Listening, Stream, without_remarks
 
 T = TypeVar("T")
 
@@ -212,7 +212,7 @@ def _collect(channel: Channel, limit: int, deadline: Deadline, where: str) -> Co
             err += channel.recv_stderr(65536)[: max(0, limit - len(err))]
             idle = False
         if ended and idle:
-            return CommandResult(channel.recv_exit_status(), bytes(out), bytes(err))
+            return CommandResult(channel.recv_exit_status(), bytes(out), without_remarks(bytes(err)))
         if idle:
             time.sleep(0.01)  # paramiko gives no way to wait for either stream
     raise HostError("timeout", "the command did not end in time and was ended", where=where)

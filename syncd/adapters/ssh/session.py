@@ -23,10 +23,6 @@ _SFTP_SERVERS = (
     "/usr/lib/ssh/sftp-server",  # SUSE, Arch
     "/usr/libexec/sftp-server",
 )
-
-
-_SUDO_REMARKS = ("sudo: unable to resolve host", "sudo: setrlimit(")
-"""What sudo says on the way to running a command."""
 _SUDOERS = re.compile(r"Sorry, user \S+ (is not allowed|may not)|\S+ is not (in the sudoers file|allowed to run sudo)")
 """Refusals to which sudo does not put its name."""
 _CURES = {
@@ -212,8 +208,8 @@ def _said(channel: Channel) -> str:
 
 def _refusal(done: CommandResult) -> str:
     """What sudo said when it ran nothing (it ends with 1 then); empty: it ran the command, or there is no such command."""
-    lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-    said = next((line for line in lines if not line.startswith(_SUDO_REMARKS)), "")
+    lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines()]
+    said = next(filter(None, lines), "")
     refused = done.exit_code == 1 and not done.stdout and (said.startswith("sudo: ") or _SUDOERS.match(said))
     return said[:200] if refused and not said.endswith("command not found") else ""
 

@@ -102,8 +102,19 @@ class Open:
 
     @property
     def active(self) -> str:
-        """State of its unit; empty while that is not known."""
-        return self.unit.value.active if isinstance(self.unit, Known) else ""
+        """State of its unit; empty while that is not known.
+
+        A service that counts no starts tells that it does not run, and not whether it is on its way (so does `systemctl
+        is-active`): for as long as any start is waited for, it is.
+        """
+        told = self.unit.value.active if isinstance(self.unit, Known) else ""
+        on_its_way = told == "inactive" and not self.counts_starts and self.restarted and self.now < joins_until(self)
+        return "activating" if on_its_way else told
+
+    @property
+    def counts_starts(self) -> bool:
+        """Whether its service is a unit of systemd, whose starts can be told apart."""
+        return bool(self.record.invocation)
 
     @property
     def invocation(self) -> str:
@@ -129,7 +140,7 @@ class Open:
         """Whether another process, or another start of the unit, has followed the recorded one."""
         if self.process is not None and self.process.started != self.record.started:
             return True
-        if self.record.invocation:
+        if self.counts_starts:
             return self.invocation not in {"", self.record.invocation}
         uncounted = self.process is None  # a service that counts no starts
         return uncounted and (bool(self.record.fault) or self.disk not in {"original", "before"})
@@ -210,7 +221,7 @@ def unreachable(case: Open) -> Decision:
 def joins_until(case: Open) -> datetime:
     """When it should be a member: by its host's own clock; a unit that starts over and over is not waited for longer."""
     timeout = case.policy.restart.join_timeout
-    until = (case.started or case.record.at) + timeout
+    until = (case.started or case.record.noted or case.record.at) + timeout
     return min(until, max(case.seen.acted, case.record.at) + 2 * timeout) if case.seen.acted else until
 
 

@@ -51,7 +51,7 @@ class Service:
     restart: tuple[str, ...] = ()
     """The operator's own command, which may wait for the start (then it needs the deadline for it); empty: systemctl."""
     status: tuple[str, ...] = ()
-    """The operator's own command: exit status 0 when it runs, 3 when it does not, else it failed; empty: systemctl."""
+    """The operator's own command: exit status 0 when it runs, 3 when it does not (yet), else it failed; empty: systemctl."""
 
     @property
     def own(self) -> bool:
