@@ -65,7 +65,7 @@ class Estate:
         """Write the configuration."""
         self._give_rights()
         body = {
-            "kubernetes": {"kubeconfig": str(self.kube.kubeconfig_for(ACCOUNT_TOKEN))},
+            "kubernetes": {"kubeconfig": str(self.kubeconfig)},
             "clusters": [
                 {
                     "name": "onprem",
@@ -95,6 +95,11 @@ class Estate:
         known = self.cluster.hosts.settings
         files = {"key_file": known.key_file, "known_hosts_file": known.known_hosts_file}
         return {"kind": "ssh", "user": LOGIN, "become": "sudo", **files}
+
+    @property
+    def kubeconfig(self) -> Path:
+        """How the daemon reaches Kubernetes."""
+        return self.kube.kubeconfig_for(ACCOUNT_TOKEN)
 
     @property
     def state(self) -> str:
@@ -322,12 +327,14 @@ def replace_file(path: Path, text: str) -> None:
 
 
 @contextmanager
-def run_estate(folder: Path, kube: KubeApi, model: str, **cluster: object) -> Iterator[Estate]:
-    """A bare cluster, green, and a remote; the alias is pointed, and nothing else links them."""
+def run_estate(
+    folder: Path, kube: KubeApi, model: str, kind: type[Estate] = Estate, **cluster: object
+) -> Iterator[Estate]:
+    """A bare cluster, green, and a remote; the alias is pointed, and nothing else links them. `kind`: where syncd runs."""
     made = SystemdCluster(folder, yml=QUICK_RELOAD, **cluster).create()  # type: ignore[arg-type]  # of SystemdCluster
     (folder / "eck").mkdir(mode=0o755)
     remote = EckRemote(folder / "eck", kube)
-    site = Estate(folder, made, remote, kube, model)
+    site = kind(folder, made, remote, kube, model)
     with suppress(Refused):  # other tests have used this API server
         kube.request("DELETE", MIRROR)
     try:

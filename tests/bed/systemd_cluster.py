@@ -88,6 +88,8 @@ class SystemdCluster:
     """Transport layer as `elasticsearch-certutil` makes it: a PKCS#12 store for key and trust, passwords in the keystore."""
     configs: tuple[str, ...] = ()
     """More config directories below `folder`, as patterns, whose tools syncd may run."""
+    shares: tuple[Path, ...] = ()
+    """More folders of this machine that are seen in the world."""
     world: SystemdWorld = field(init=False)
     hosts: SudoHosts = field(init=False)
     transport_ca: Authority = field(default_factory=lambda: Authority.create("transport CA of the bed"))
@@ -110,7 +112,7 @@ class SystemdCluster:
         if java is None:
             raise RuntimeError("no JDK for Elasticsearch")
         self.http_ca_file.write_bytes(self.http_ca.pem)
-        self.world = SystemdWorld(self.folder / "systemd", (self.folder, distribution, java)).start()
+        self.world = SystemdWorld(self.folder / "systemd", (self.folder, distribution, java, *self.shares)).start()
         try:
             self._install(distribution, java)
             self._lay_out(distribution)

@@ -1,4 +1,7 @@
-"""A cluster as `elasticsearch-certutil` makes it, PKCS#12 stores with passwords, gets the certificate model."""
+"""A cluster as `elasticsearch-certutil` makes it, PKCS#12 stores with passwords, gets the certificate model.
+
+By a syncd that reaches its host through SSH and sudo, and by one that runs on it.
+"""
 
 from pathlib import Path
 
@@ -6,7 +9,8 @@ import pytest
 
 from syncd.core import yml
 from syncd.core.bundle import read_trust_file
-from tests.bed.estate import run_estate
+from tests.bed.estate import Estate, run_estate
+from tests.bed.housed import SHARES, Housed
 from tests.bed.kube import KubeApi
 from tests.bed.pytest_plugin import need
 from tests.bed.waiting import wait_for
@@ -15,12 +19,14 @@ pytestmark = [pytest.mark.bed, pytest.mark.timeout(900)]
 CAS = "xpack.security.transport.ssl.certificate_authorities"
 
 
+@pytest.mark.parametrize("kind", [Estate, Housed])
 def test_a_trust_store_becomes_pem_in_the_one_restart_of_a_cluster_of_one_node(
-    request: pytest.FixtureRequest, open_folder: Path, kube: KubeApi
+    request: pytest.FixtureRequest, open_folder: Path, kube: KubeApi, kind: type[Estate]
 ) -> None:
     """While its only node is away nobody can be asked for the record: what is on its disk tells how far it is."""
     need(request, "systemd", "sshd", "sudo", "elasticsearch")
-    with run_estate(open_folder, kube, "certificate", network="127.0.9", size=1, stores=True) as site:
+    cluster = {"network": "127.0.9", "size": 1, "stores": True, "shares": SHARES if kind is Housed else ()}
+    with run_estate(open_folder, kube, "certificate", kind, **cluster) as site:
         (node,) = site.cluster.nodes
         before = site.starts()
         said = (node.config / "elasticsearch.yml").read_text()
