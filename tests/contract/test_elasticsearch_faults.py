@@ -108,6 +108,26 @@ def test_each_status_has_its_rule_and_a_cure(status: str, rule: str, key_file: P
     assert "x: a b" in refused.value.text, "the reason is told, on one line"
 
 
+@pytest.mark.parametrize(
+    ("more", "rule"),
+    [
+        ("API key: invalid credentials for API key [5I3jK6IBMssc3B43T_Uy]", "es_unauthorized"),
+        ("API key: apikey authentication for id 5I3jK6IBMssc3B43T_Uy encountered a failure", "es_unhealthy"),
+    ],
+)
+def test_a_key_that_is_refused_is_told_from_one_that_cannot_be_looked_up_yet(
+    more: str, rule: str, key_file: Path
+) -> None:
+    """Both are a 401: for a moment after the start of a cluster its own keys cannot be read. As 8.19.21 answers."""
+    reason = "unable to authenticate with provided credentials and anonymous access is not allowed for this request"
+    error = {"type": "security_exception", "reason": reason, "additional_unsuccessful_credentials": more}
+    handle = says(json.dumps({"error": error, "status": 401}).encode(), "401 Unauthorized")
+    with serving(handle) as url, api([url], key_file) as es, pytest.raises(ClusterError) as refused:
+        es.cluster(soon())
+    assert refused.value.rule == rule
+    assert more in refused.value.text
+
+
 def test_trust_paths_that_a_node_does_not_tell_are_unknown_not_empty(key_file: Path) -> None:
     """Promise 4: a damaged file fails `_ssl/certificates` whole, a version may lack it, a key may not ask."""
     local = {

@@ -109,6 +109,8 @@ def test_elasticsearchs_own_user_does_everything_with_commands_of_the_operators_
     owners = {(path.stat().st_uid, path.stat().st_gid) for path in node.config.iterdir()}
     assert owners == {(node.folder.stat().st_uid, node.folder.stat().st_gid)}
     assert not list(node.config.glob("*.syncd-*"))
+    log = (site.folder / "syncd.log").read_text()
+    assert "es_unauthorized" not in log, "while the cluster starts it knows no key, and says so in a way of its own"
 
 
 def to_add(site: Estate) -> list[str]:

@@ -31,7 +31,10 @@ _CURES = {
     "es_error": "Look at Elasticsearch's log; 400 or 404 is a version that lacks this API (syncd needs 8.14 or later)",
 }
 _ALIEN = "Check that the URL is Elasticsearch's own, not that of something in between"
-_RULES = {401: "es_unauthorized", 403: "es_forbidden"} | dict.fromkeys((408, 429, 502, 503, 504), "es_unhealthy")
+_REFUSED = 401
+_RULES = {_REFUSED: "es_unauthorized", 403: "es_forbidden"} | dict.fromkeys((408, 429, 502, 503, 504), "es_unhealthy")
+_UNREAD = "encountered a failure"
+"""What it says of an API key while it cannot read its own keys (8.14 to 8.19 for a moment after the start of a cluster)."""
 _LATE = "it did not answer in time"
 _PARALLEL = 8
 """Most requests to one URL at once; connections are made as they are needed."""
@@ -168,7 +171,9 @@ def _body(url: str, path: str, status: int, raw: bytes) -> Any:
         body = raw.decode(errors="replace")
     if status < 300:  # noqa: PLR2004 - HTTP success
         return body
-    raise _error(_RULES.get(status, "es_error"), url, path, f"HTTP {status}: {_reason(body)}")
+    reason = _reason(body)
+    rule = "es_unhealthy" if status == _REFUSED and reason.endswith(_UNREAD) else _RULES.get(status, "es_error")
+    raise _error(rule, url, path, f"HTTP {status}: {reason}")
 
 
 def _reason(body: object) -> str:
@@ -177,8 +182,10 @@ def _reason(body: object) -> str:
     if not isinstance(error, Mapping):
         return _plain(error or body)
     cause = error.get("caused_by")
-    deeper = _plain(cause.get("reason", "")) if isinstance(cause, Mapping) else ""
-    return f"{error.get('type')}: {_plain(error.get('reason'))} {deeper}".strip()
+    deeper = (
+        cause.get("reason", "") if isinstance(cause, Mapping) else error.get("additional_unsuccessful_credentials", "")
+    )
+    return f"{error.get('type')}: {_plain(error.get('reason'))} {_plain(deeper)}".strip()
 
 
 def _plain(said: object) -> str:
