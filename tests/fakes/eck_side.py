@@ -147,9 +147,11 @@ class Side:
             resource=self.resource,
             shown=self.shown,
         )
-        return Observed(
-            nodes, dict.fromkeys([r.alias for r in self.policy.remotes], remote), Known(cluster, NOW), self.memory
-        )
+        plain = replace(
+            remote, context=Context.REMOTE_CLUSTER_CLIENT, mirror=none
+        )  # nobody looks at a mirror for the API-key model
+        remotes = {each.alias: remote if each.mirror else plain for each in self.policy.remotes}
+        return Observed(nodes, remotes, Known(cluster, NOW), self.memory)
 
     def eck_nodes(self, count: int, loaded: tuple[str, ...], available: int = 3, at: datetime = NOW) -> "Side":
         """So many of ECK's nodes have shown that they have loaded the mirror with these CAs of ours."""

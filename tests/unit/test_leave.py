@@ -183,6 +183,8 @@ class TestSecrets:
         started_since = replace(recent, told=frozenset({(NAMES[0], 6), (NAMES[1], 7)}))
         assert secret_steps(KEYED, started_since, {}, NOW)[:2] == ([], []), "nothing was asked of it that it failed"
         assert kinds(secret_steps(KEYED, replace(seen, reloaded=NOW - timedelta(seconds=60)), {}, NOW)[0])
+        silent = replace(seen, cluster=Unknown("es_unreachable", "connection refused", NOW))
+        assert secret_steps(KEYED, silent, {}, NOW)[:2] == ([], []), "its only node may be the one that is restarted"
 
     @pytest.mark.parametrize(
         ("modified", "started", "noted", "read"),

@@ -72,6 +72,7 @@ def rules(what: Side) -> list[str]:
         ((API_KEY,), {"remote_cluster_server": True}, None, None),
         ((CERTIFICATE, API_KEY), {"config_map": None}, CONFIG_MAP | ENABLED, True),
         ((CERTIFICATE, API_KEY), {"remote_cluster_server": True, "config_map": None}, CONFIG_MAP, False),
+        ((API_KEY, CERTIFICATE), {"config_map": None}, CONFIG_MAP | ENABLED, True),
         ((API_KEY,), {"ours": frozenset({"config_map"})}, CONFIG_MAP | ENABLED, True),
         (
             (CERTIFICATE,),
@@ -80,7 +81,18 @@ def rules(what: Side) -> list[str]:
             False,
         ),
     ],
-    ids=["mirror", "in place", "server", "foreign mirror", "served", "both", "one missing", "ours 1", "ours 2"],
+    ids=[
+        "mirror",
+        "in place",
+        "server",
+        "foreign mirror",
+        "served",
+        "both",
+        "one missing",
+        "both, the key first",
+        "ours 1",
+        "ours 2",
+    ],
 )
 def test_what_is_missing_is_applied_with_all_that_is_ours_and_nothing_else(
     remotes: tuple[RemotePolicy, ...], fields: dict[str, object], spec: object, restarts: bool | None

@@ -213,7 +213,10 @@ def _step(case: _Case, missing: Mapping[Field, str | bool]) -> PutResource:
     what = ", ".join(f"{'.'.join(_PATHS[name])}: {json.dumps(value)}" for name, value in sorted(missing.items()))
     why = f"{case.name} lacks {what}" + ("; ECK restarts the remote's nodes for it" if restarts else "")
     body = manifest(case.eck, fields)
-    return PutResource(case.subject, body, (case.state.version, case.state.uid), restarts, why)
+    reader = next(
+        (remote.alias for remote in case.remotes if remote.mirror), case.subject
+    )  # whose mirror was looked at
+    return PutResource(reader, body, (case.state.version, case.state.uid), restarts, why)
 
 
 def resource_digest(step: PutResource) -> Digest:

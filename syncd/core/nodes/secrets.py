@@ -116,6 +116,8 @@ def _puts(remote: RemotePolicy, seen: Observed) -> tuple[list[PutSecret], list[H
 
 def _unloaded(policy: Policy, seen: Observed) -> dict[NodeName, set[str]]:
     """Settings that a keystore holds and its process is not known to use; at its start, it reads its keystore anyhow."""
+    if not isinstance(seen.cluster, Known):
+        return {}  # nobody would hear it, and whether a node is being restarted is not known
     record = seen.open_restart
     read = frozenset((*seen.remembered.reloads, *seen.reloads))
     found: dict[NodeName, set[str]] = {}
