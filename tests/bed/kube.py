@@ -138,9 +138,14 @@ class KubeApi:
         """The administrator's kubeconfig."""
         return self.kubeconfig_for(ADMIN)
 
+    @property
+    def authority(self) -> bytes:
+        """The CA of its own certificate, PEM."""
+        return (self.folder / "certs/apiserver.crt").read_bytes()
+
     def kubeconfig_for(self, token: str) -> Path:
         """A kubeconfig with a token."""
-        ca = base64.b64encode((self.folder / "certs/apiserver.crt").read_bytes()).decode()
+        ca = base64.b64encode(self.authority).decode()
         server = {"server": f"https://127.0.0.1:{self.port}", "certificate-authority-data": ca}
         body = {
             "apiVersion": "v1", "kind": "Config", "current-context": "bed",

@@ -17,25 +17,12 @@ from syncd.adapters.kubernetes import ConfigMapState, EventNotices, KubeClient, 
 from syncd.adapters.kubernetes.client import APPLY, KubeError
 from syncd.core.errors import SourceError, StateConflict, StateError
 from syncd.ports import Deadline, StateStore, now
-from tests.bed.kube import ACCOUNT_TOKEN, KubeApi
+from tests.bed import documented
+from tests.bed.kube import ACCOUNT_TOKEN, ADMIN, KubeApi
+from tests.bed.pytest_plugin import need
 from tests.bed.waiting import ending_by, soon, wait_for
 from tests.contract.kubernetes_contract import NS, SECRET, Api, Ears, Embedded, KubernetesContract
 from tests.contract.store_contract import StoreContract
-
-ROLE_AT_THE_SOURCE = [
-    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "watch"],
-     "resourceNames": ["quickstart-es-transport-certs-public"]},
-    {"apiGroups": ["elasticsearch.k8s.elastic.co"], "resources": ["elasticsearches"], "verbs": ["get"],
-     "resourceNames": ["quickstart"]},
-    {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "create", "patch"]},
-]  # fmt: skip
-ROLE_AT_HOME = [
-    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "watch", "create", "patch"],
-     "resourceNames": ["syncd-onprem"]},
-    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
-    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "update"],
-     "resourceNames": ["syncd-onprem"]},
-]  # fmt: skip
 
 
 def unique(name: str) -> str:
@@ -351,12 +338,12 @@ class TestEventNotices(KubernetesContract):
 
 
 @pytest.mark.bed
-def test_the_shipped_role_is_enough_and_no_more_is_needed(kube: KubeApi) -> None:
+def test_the_role_of_the_docs_is_enough(kube: KubeApi) -> None:
     """Least privilege: get and watch on one Secret, one ConfigMap and one Lease of its own, Events."""
     kube.put_secret(NS, SECRET, {"ca.crt": b"0"})
     kube.put_elasticsearch(NS, "quickstart", 2)
-    kube.grant(NS, "syncd", ROLE_AT_THE_SOURCE)
-    kube.grant("syncd", "syncd", ROLE_AT_HOME)
+    kube.grant(NS, "syncd", documented.rules(NS, "syncd"))
+    kube.grant("syncd", "syncd", documented.rules("syncd", "syncd"))
     client = KubeClient(str(kube.kubeconfig_for(ACCOUNT_TOKEN)), None)
     source = SecretSource(client, NS, "quickstart")
     wait_for(lambda: source.read(soon()), 20, "the Role is in force")
@@ -385,3 +372,51 @@ def test_the_shipped_role_is_enough_and_no_more_is_needed(kube: KubeApi) -> None
     with pytest.raises(SourceError) as refused:
         SecretSource(client, NS, "other").read(soon())
     assert refused.value.rule == "source_forbidden"
+
+
+_IN_A_POD = """
+import sys
+from syncd.adapters.kubernetes import KubeClient
+from syncd.adapters.kubernetes.client import KubeError
+from syncd.ports import Deadline
+client = KubeClient(None, None)
+for path in map(str.strip, sys.stdin):
+    try:
+        print(client.request("GET", path, Deadline.after(20)).version, flush=True)
+    except KubeError as error:
+        print(error.fault, flush=True)
+"""
+_ITS_ROOT = (
+    "mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io && "
+    'ln -s "$1" /run/secrets/kubernetes.io/serviceaccount'
+)
+
+
+@pytest.mark.bed
+def test_a_pods_own_account_is_used_and_read_anew_when_it_is_refused(
+    request: pytest.FixtureRequest, kube: KubeApi, tmp_path: Path
+) -> None:
+    """The token is a projected file that the kubelet replaces; a Secret that was deleted and made anew ends the old one."""
+    need(request, "systemd")  # mount namespaces
+    kube.put_secret(NS, SECRET, {"ca.crt": b"0"})
+    account = tmp_path / "account"
+    account.mkdir()
+    (account / "ca.crt").write_bytes(kube.authority)
+    (account / "token").write_text("of-nobody\n")
+    script = f'{_ITS_ROOT} && exec "$2" -c "$3"'
+    command = ["unshare", "--mount", "sh", "-c", script, "sh", str(account), sys.executable, _IN_A_POD]
+    environment = os.environ | {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(kube.port)}
+    pod = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True)
+    assert pod.stdin
+    assert pod.stdout
+    try:
+        answers = []
+        for token in ("of-nobody", ADMIN, "of-nobody-else", ADMIN):
+            (account / "token").write_text(f"{token}\n")
+            print(f"/api/v1/namespaces/{NS}/secrets/{SECRET}", file=pod.stdin, flush=True)
+            answers.append(pod.stdout.readline().strip())
+    finally:
+        pod.communicate(timeout=20)
+    version = answers[1]
+    assert version.isdigit()
+    assert answers == ["unauthorized", version, version, version], "one that works is kept for a while"
