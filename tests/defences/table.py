@@ -171,7 +171,7 @@ _ELASTICSEARCH = (
     Defence("test_a_silent_url_leaves_the_others_their_share_of_the_time",
             f"{_ES}/api.py", "deadline.at_most(deadline.left() / (len(urls) - number))", "deadline"),
     Defence("test_each_status_has_its_rule_and_a_cure",
-            f"{_ES}/client.py", '401: "es_unauthorized", ', ""),
+            f"{_ES}/client.py", '_REFUSED: "es_unauthorized", ', ""),
     Defence("test_an_answer_that_never_ends_is_given_up_by_the_deadline",
             f"{_ES}/watchdog.py", "            bite()\n", "            pass\n"),
     Defence("test_an_answer_that_is_not_elasticsearchs_is_told_as_that",
