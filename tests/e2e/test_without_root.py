@@ -113,6 +113,26 @@ def test_elasticsearchs_own_user_does_everything_with_commands_of_the_operators_
     assert "es_unauthorized" not in log, "while the cluster starts it knows no key, and says so in a way of its own"
 
 
+@pytest.mark.parametrize("service", ["an archive"], indirect=True)
+def test_a_start_that_fails_is_taken_back_by_what_the_status_command_says(
+    site: Faulty, service: dict[str, list[str]]
+) -> None:
+    """The only node of its cluster: nobody can be asked for the record of the restart meanwhile."""
+    (node,) = site.cluster.nodes
+    before = site.contents()
+    site.interval = "2s"
+    script = Path(service["restart"][0])
+    refused = f"$(grep -q '{site.interval}' {node.config}/elasticsearch.yml && echo -E no.such.setting=1)"
+    script.write_text(script.read_text().replace(" -d -p", f" {refused} -d -p"))
+    options: dict[str, Any] = {"transport": site.transport | {"user": OWNER, "become": None}, "service": service}
+    site.run(restart={"accept_outage": True, "join_timeout": "15m"}, **options)
+    site.await_hold("restart_failed", 240)
+    wait_for(lambda: site.ended()[node.name]["result"] == "failed", 120, "the end of the restart", 0.5)
+    assert site.contents() == before
+    assert site.keeps_refused(node)
+    assert set(site.running().values()) == {"1s"}
+
+
 def to_add(site: Estate) -> list[str]:
     """The lines that an operator is told to add."""
     holds = [hold["text"] for hold in site.status()["holds"] if hold.get("rule") == "yml_observed"]
