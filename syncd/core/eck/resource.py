@@ -213,10 +213,9 @@ def _step(case: _Case, missing: Mapping[Field, str | bool]) -> PutResource:
     what = ", ".join(f"{'.'.join(_PATHS[name])}: {json.dumps(value)}" for name, value in sorted(missing.items()))
     why = f"{case.name} lacks {what}" + ("; ECK restarts the remote's nodes for it" if restarts else "")
     body = manifest(case.eck, fields)
-    reader = next(
-        (remote.alias for remote in case.remotes if remote.mirror), case.subject
-    )  # whose mirror was looked at
-    return PutResource(reader, body, (case.state.version, case.state.uid), restarts, why)
+    with_mirror = [remote.alias for remote in case.remotes if remote.mirror]  # the guard asks whether it is there
+    alias = with_mirror[0] if with_mirror else case.subject
+    return PutResource(alias, body, (case.state.version, case.state.uid), restarts, why)
 
 
 def resource_digest(step: PutResource) -> Digest:
