@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+TESTS  ?= tests
 
 .PHONY: help demo test defences lint bench soak bed clean
 help:             ## what there is
@@ -17,8 +18,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)    ## the whole job, both models, on an embedded world on loopback, a minute and a half
 	$(BIN)/syncd demo
 
-test: $(STAMP)    ## all tests; what this machine lacks is skipped with the reason and a count
-	$(BIN)/python -m pytest tests -m 'not long'
+test: $(STAMP)    ## all tests (TESTS="tests/unit" for less); what this machine lacks is skipped with the reason and a count
+	$(BIN)/python -m pytest $(TESTS) -m 'not long'
 
 defences: $(STAMP) ## take each defence of docs/faults.md away and see its test fail (half an hour)
 	$(BIN)/python -m tests.defences

@@ -22,7 +22,7 @@ def cautions(whole: config.Config, path: Path) -> Iterator[str]:
 
 def _in_clear(cluster: config.Cluster) -> Iterator[str]:
     urls = (*cluster.elasticsearch.urls, *(node.http_url for node in cluster.nodes if node.http_url))
-    if clear := [url for url in urls if url.startswith("http://")]:
+    if clear := dict.fromkeys(url for url in urls if url.startswith("http://")):
         yield f"{cluster.name}: the credential for Elasticsearch goes in clear to {', '.join(clear)}. Use https://"
 
 

@@ -118,7 +118,7 @@ class Estate:
 
     def _node(self, node: SystemdNode) -> dict[str, Any]:
         layout = {"config_dir": str(node.config)}
-        return {"name": node.name, "address": node.address, "port": PORT, "http_url": node.url, "layout": layout}
+        return {"name": node.name, "address": node.address, "port": PORT, "layout": layout}
 
     def _remote(self) -> dict[str, Any]:
         source = {"kind": "secret", "namespace": NS, "cluster": CLUSTER}

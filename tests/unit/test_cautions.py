@@ -86,15 +86,13 @@ def test_the_cure_does_not_lock_syncd_out(tmp_path: Path, monkeypatch: pytest.Mo
     assert "defaultMode: 0400" in told(tmp_path)[0]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        ("https://es-02.example:9200", "http://es-02.example:9200"),
-        ("address: 10.0.0.12}", "address: 10.0.0.12, http_url: 'http://es-02.example:9200'}"),
-    ],
-)
-def test_a_credential_that_goes_in_clear_is_told(tmp_path: Path, change: tuple[str, str]) -> None:
-    (said,) = told(tmp_path, change)
+CLUSTERS_URL = ("https://es-02.example:9200", "http://es-02.example:9200")
+NODES_URL = ("address: 10.0.0.12}", "address: 10.0.0.12, http_url: 'http://es-02.example:9200'}")
+
+
+@pytest.mark.parametrize("changes", [(CLUSTERS_URL,), (NODES_URL,), (CLUSTERS_URL, NODES_URL)])
+def test_a_credential_that_goes_in_clear_is_told(tmp_path: Path, changes: tuple[tuple[str, str], ...]) -> None:
+    (said,) = told(tmp_path, *changes)
     assert "the credential for Elasticsearch goes in clear to http://es-02.example:9200. Use https://" in said
 
 
