@@ -183,7 +183,8 @@ class SystemdCluster:
         return [node for node in self.nodes if self.unit_state(node).active == "failed"]
 
     def _journal(self, node: SystemdNode) -> str:
-        return self.world.run("journalctl", "--no-pager", "-o", "cat", "-n", "40", "-u", node.unit)
+        self.world.run("journalctl", "--sync")  # what was said last may still be on its way
+        return self.world.run("journalctl", "--no-pager", "-o", "cat", "-n", "100", "-u", node.unit)
 
     def _install(self, distribution: Path, java: Path) -> None:
         """What the package brings: the account, the home with its JDK, the unit."""
