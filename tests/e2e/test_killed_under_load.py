@@ -242,11 +242,21 @@ def _settles_without_a_trace(scene: Scene, seed: str) -> None:
     load.leaf = load.ca.leaf()
     load.remote.serve([load.leaf])
     wanted = {node.name: {load.ca.cert, load.foreign[node.name]} for node in load.nodes}
-    wait_for(lambda: all(set(certs_of(node)) == wanted[node.name] for node in load.nodes), 60, f"old CAs gone, {seed}")
+    _await_gone(scene, wanted, seed)
     wait_for(scene.daemon.settled, 60, f"settled, {seed}")
     assert not any(_temps(node) for node in load.nodes), seed
     assert parse(scene.state.read_text(), str(scene.state)).record(load.ca.cert.fingerprint), seed
     assert scene.daemon.clusters()[0]["cluster"] == CLUSTER
+
+
+def _await_gone(scene: Scene, wanted: dict[str, set[Cert]], seed: str) -> None:
+    nodes = scene.load.nodes
+    try:
+        wait_for(lambda: all(set(certs_of(node)) == wanted[node.name] for node in nodes), 60, f"old CAs gone, {seed}")
+    except TimeoutError as error:
+        left = {node.name: [cert.short for cert in set(certs_of(node)) - wanted[node.name]] for node in nodes}
+        holds = [f"{hold['subject']}: {hold['rule']}: {hold['text']}" for hold in scene.daemon.clusters()[0]["holds"]]
+        raise TimeoutError("\n".join([str(error), f"left: {left}", *holds])) from error
 
 
 def _temps(node: SmallNode) -> list[Path]:
