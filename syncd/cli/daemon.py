@@ -22,7 +22,8 @@ from syncd.engine.crew import Crew
 from syncd.engine.handshake_proofs import HandshakeProofs
 from syncd.engine.looking.prove import Prover
 from syncd.engine.loop import Loop
-from syncd.engine.reconcile import Past, Reconciler
+from syncd.engine.reconcile import Reconciler
+from syncd.engine.remember import Past
 from syncd.engine.tell import Teller
 from syncd.telemetry.families import PASS_CRASHES, WATCH_OPEN, WATCH_RESTARTS, Count
 from syncd.telemetry.logs import set_up
@@ -80,7 +81,7 @@ class Running:
         self._world.elasticsearch.close()
 
     def hand_over(self) -> Past:
-        """See `Reconciler.hand_over`."""
+        """See `Remembering.hand_over`."""
         return self._reconciler.hand_over()
 
     def counts(self) -> Iterator[Count]:

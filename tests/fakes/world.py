@@ -28,7 +28,8 @@ from syncd.engine.handshake_proofs import HandshakeProofs
 from syncd.engine.hosts.service import Service
 from syncd.engine.hosts.tools import Toolbox
 from syncd.engine.looking.prove import Prover
-from syncd.engine.reconcile import Past, Reconciler
+from syncd.engine.reconcile import Reconciler
+from syncd.engine.remember import Past
 from syncd.engine.world import Endpoint, OwnerRule, Pace, World
 from syncd.ports import Deadline, now
 from tests.bed.waiting import soon

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from syncd.core.java.trust import verifies
+from syncd.core.memory.document import parse
 from syncd.ports import Deadline, now
 from tests.fakes.knife import Killed
 from tests.fakes.world import FILE, NAMES, Bench, Syncd
@@ -103,3 +104,26 @@ def test_every_cut_settles_on_the_next_life(start: Callable[[Bench], None], tmp_
         bench.knife.reset()
         settle(bench)
     assert cut > 1 or start is settled
+
+
+def test_a_ca_whose_writing_was_the_last_thing_done_is_not_foreign_to_the_next_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before its writing was noted, and not started again until ECK had published another one."""
+    bench = Bench(tmp_path)
+    settled(bench)
+    plain, begun = bench.store.save, now()
+
+    def save(text: str, expect: str | None, deadline: Deadline) -> str:
+        if any(record.at > begun for record in parse(text, "the state").writes):
+            raise Killed
+        return plain(text, expect, deadline)
+
+    bench.publish(bench.ca.rekey(now()))
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.store, "save", save)
+        with pytest.raises(Killed):
+            live(bench, 3)
+    assert all(bench.ca.cert in bench.on(name) for name in NAMES)
+    bench.publish(bench.ca.rekey(now()))
+    settle(bench)

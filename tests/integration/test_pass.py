@@ -114,6 +114,24 @@ def test_trust_is_written_whatever_the_health_of_the_cluster(bench: Bench, syncd
     assert all({renewed.cert} <= set(bench.on(name)) for name in NAMES)
 
 
+def test_a_memory_that_is_saved_slowly_delays_no_trust(
+    bench: Bench, syncd: Syncd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a CA came from is saved first; here that save ends when the CA is on every node, and no sooner."""
+    syncd.turn(4)
+    plain, renewed = bench.store.save, bench.ca.rekey(now())
+
+    def save(text: str, expect: str | None, deadline: Deadline) -> str:
+        wait_for(lambda: all(renewed.cert in bench.on(name) for name in NAMES), 4, "trust that does not wait")
+        return plain(text, expect, deadline)
+
+    monkeypatch.setattr(bench.store, "save", save)
+    bench.publish(renewed)
+    report = syncd.turn()
+    assert not report.failures
+    assert parse(bench.store.text or "", "the state").record(renewed.cert.fingerprint)
+
+
 def test_a_new_key_is_added_beside_the_old_one_and_the_old_one_leaves_when_nothing_needs_it(
     bench: Bench, syncd: Syncd
 ) -> None:

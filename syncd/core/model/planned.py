@@ -147,6 +147,8 @@ class Outcome:
     """For a file that was written: where its proof of load is to be looked for."""
     reloads: tuple[Reloaded, ...] = ()
     """Of a reload: which process has read which keystore."""
+    version: str | None = None
+    """Of a save: that of what is stored now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,10 +179,11 @@ class Actor:
     ) -> Callable[[float], tuple[Outcome, ...]]:
         """Take some steps at once; what is returned takes the patience. What takes longer, the next pass sees."""
         results = self._crew.begin({key: partial(perform, step) for key, step in steps.items()}, lane)
-        return lambda patience: tuple(_outcome(steps[key], result) for key, result in results(patience).items())
+        return lambda patience: tuple(outcome_of(steps[key], result) for key, result in results(patience).items())
 
 
-def _outcome(step: Step, result: Result[Outcome]) -> Outcome:
+def outcome_of(step: Step, result: Result[Outcome]) -> Outcome:
+    """What came of a step that a job of its own takes."""
     match result:
         case Done(value=outcome):
             return outcome

@@ -89,7 +89,8 @@ class Performer:
                 self._on_eck(step, self._deadline())
             case Remember():
                 text = dump(step.memory, self._world.policy.cluster)
-                self._world.state.save(text, step.expect, self._deadline())
+                version = self._world.state.save(text, step.expect, self._deadline())
+                return Outcome(step, "done", at=now(), version=version)
             case ClaimCluster() | RemoveRemote() | BeginRestart() | FreeAllocation() | NoteFault() | EndRestart():
                 self._on_cluster(step, self._deadline())
             case PutSecret() | RemoveSecret():
