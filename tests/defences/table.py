@@ -210,6 +210,10 @@ _ELASTICSEARCH = (
 _SYNCD = (
     Defence("test_every_cut_settles_on_the_next_life",
             "syncd/core/plan.py", "if cluster.owner == policy.owner or", "if"),
+    Defence("test_a_ca_whose_writing_was_the_last_thing_done_is_not_foreign_to_the_next_life",
+            "syncd/engine/reconcile.py", "ahead = self._remembering.ahead(looked, plan, cause_at)", "ahead = None"),
+    Defence("test_a_memory_that_is_saved_slowly_delays_no_trust",
+            "syncd/engine/remember.py", "results(_AHEAD)", "results(60)"),
     Defence("test_lost_memory_costs_caution_not_correctness",
             "syncd/core/trustfile/desired.py", "claims[cert.fingerprint] = _kept(memory, cert)", "pass"),
     Defence("test_damaged_memory_is_survived",
